@@ -1,0 +1,4 @@
+//! (to be written)
+
+/// Runs it.
+pub fn run() {}

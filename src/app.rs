@@ -1,0 +1,1 @@
+//! The composition root: ledger, gate, listeners; wait; drain.

@@ -1,0 +1,61 @@
+//! The commands a person types.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod certs;
+mod check;
+mod completions;
+mod demo;
+mod explain;
+mod health;
+mod resources;
+mod run;
+mod store;
+
+/// A reverse proxy that refuses the writes of stale leaders before they reach the store.
+#[derive(Debug, Parser)]
+#[command(name = "palisade", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a certificate authority and issue certificates from it.
+    Certs(certs::Args),
+    /// Read a configuration and say everything that is wrong with it.
+    Check(check::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Play split brain on this machine, three ways, and count the lost updates.
+    Demo(demo::Args),
+    /// Say what a request would be asked, by which rule, and what is guaranteed there.
+    Explain(explain::Args),
+    /// Ask a running Palisade whether it is ready; for container health checks.
+    Health(health::Args),
+    /// List, show, seal and reset resources of a running Palisade.
+    Resources(resources::Args),
+    /// Serve.
+    Run(run::Args),
+    /// Serve a folder as an S3 store, for trying things out.
+    #[command(hide = true)]
+    Store(store::Args),
+}
+
+/// Runs the command that was typed.
+pub fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Certs(args) => certs::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Health(args) => health::run(args),
+        Command::Resources(args) => resources::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Store(args) => store::run(args),
+    }
+}

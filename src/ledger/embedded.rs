@@ -1,0 +1,1 @@
+//! The embedded ledger: a crash-safe file.

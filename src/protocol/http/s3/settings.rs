@@ -1,0 +1,42 @@
+//! What an S3 listener is told by the configuration.
+
+use std::sync::Arc;
+
+/// How S3 is spoken on both sides.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Suffixes of host names in virtual-host style: `bucket.DOMAIN`. Others are path style.
+    pub domains: Vec<String>,
+    /// Whose signature the store sees.
+    pub mode: Mode,
+}
+
+/// Whose signature the store sees.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// The client's own, kept valid: it holds credentials of the store.
+    PassThrough,
+    /// Palisade's: it holds the store's credentials, and clients have none.
+    ReSign {
+        /// Of the store.
+        credentials: Arc<Credentials>,
+        /// The region to sign for.
+        region: Arc<str>,
+    },
+}
+
+/// Credentials of a store. `Debug` shows no secret.
+pub struct Credentials {
+    /// The access key id, which is no secret.
+    pub access_key_id: String,
+    /// The secret key; wiped from memory when dropped.
+    pub secret_access_key: zeroize::Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
