@@ -1,5 +1,6 @@
 //! Listeners, TLS, identities, and connections to the stores.
 
+pub mod authority;
 pub mod connect;
 pub mod identity;
 pub mod listen;
