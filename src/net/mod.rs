@@ -4,4 +4,6 @@ pub mod authority;
 pub mod connect;
 pub mod identity;
 pub mod listen;
+pub mod metrics;
+mod quiet;
 pub mod tls;
