@@ -6,4 +6,6 @@ pub mod identity;
 pub mod listen;
 pub mod metrics;
 mod quiet;
+#[cfg(test)]
+mod testing;
 pub mod tls;
