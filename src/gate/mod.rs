@@ -131,6 +131,16 @@ impl Gate {
         Err(Refusal::LedgerUnavailable)
     }
 
+    /// Returns when every write below the mark has settled, and leaves the mark where it is:
+    /// an operator's seal, for a leader that could not ask itself.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn reseal(&self, resource: &Resource) -> Result<Sealed, Refusal> {
+        let _ = resource;
+        Err(Refusal::LedgerUnavailable)
+    }
+
     /// Raises a resource to the next incarnation in the name of an operator, so that
     /// tokens of a reset source (`incarnation.counter`) outrank every old one. Quiesces first.
     ///
