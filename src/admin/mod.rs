@@ -7,7 +7,6 @@
 mod dashboard;
 mod guard;
 mod health;
-mod operate;
 mod problem;
 mod readiness;
 mod resources;
@@ -24,12 +23,12 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::audit::Audit;
+use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::net::tls::ServerTls;
 use crate::rules::Globs;
 
 pub use guard::{Caller, OPERATOR_HEADER};
-pub use operate::{Operate, Pending};
 pub use readiness::{Check, ListenerInfo, Readiness};
 pub use serve::Server;
 
@@ -47,8 +46,8 @@ pub struct Settings {
 /// What the listener shows and acts on.
 #[derive(Clone)]
 pub struct State {
-    /// What operators ask of the gate.
-    pub gate: Arc<dyn Operate>,
+    /// What knows of writes in flight, and what seals and resets.
+    pub gate: Arc<Gate>,
     /// What is listed.
     pub ledger: Arc<dyn Ledger>,
     /// What `/metrics` renders.

@@ -83,9 +83,9 @@ pub(super) async fn seal(
     if state.ledger.entry(&resource).await?.is_none() {
         return Err(not_found(&resource));
     }
-    let sealed = operations.run(state.gate.reseal(&resource)).await?;
+    let sealed = operations.run(state.gate.reseal(&resource, &asked.peer)).await?;
     // It moves no mark, so the gate has nothing to record; that somebody asked is told here.
-    let mut event = event("seal", &asked.peer, resource.as_str());
+    let mut event = event("seal", &asked.peer, &resource);
     event.mark = Some(sealed.mark.token.to_string());
     event.holder = Some(sealed.mark.holder.to_string());
     event.detail = Some(serde_json::json!({ "reason": asked.reason }));
@@ -133,7 +133,7 @@ impl Asked {
             .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
         let resource = resource(&asked.name)?;
         if !caller.may_operate(&state.operators) {
-            let mut event = event("refused", &peer, resource.as_str());
+            let mut event = event("refused", &peer, &resource);
             event.reason = Some("forbidden");
             event.operation = Some(operation.into());
             state.audit.record(event);
@@ -184,14 +184,11 @@ fn not_found(resource: &Resource) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 
-fn event(event: &'static str, peer: &Peer, resource: &str) -> Event {
+fn event(event: &'static str, peer: &Peer, resource: &Resource) -> Event {
     Event {
         event,
-        identity: Some(peer.identity.name.clone()),
-        serial: Some(peer.identity.serial.clone()).filter(|serial| !serial.is_empty()),
-        address: Some(peer.address.to_string()),
         listener: Some("admin".into()),
-        resource: Some(resource.into()),
-        ..Event::default()
+        resource: Some(resource.to_string()),
+        ..Event::by(peer)
     }
 }

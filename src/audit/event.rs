@@ -5,6 +5,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::net::identity::Peer;
+
 /// One line of the audit log.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Event {
@@ -49,6 +51,18 @@ pub struct Event {
     /// Anything else that belongs to this kind of event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<serde_json::Value>,
+}
+
+impl Event {
+    /// An event with who asked and from where.
+    pub fn by(peer: &Peer) -> Self {
+        Self {
+            identity: Some(Arc::clone(&peer.identity.name)),
+            serial: Some(Arc::clone(&peer.identity.serial)),
+            address: Some(peer.address.to_string()),
+            ..Self::default()
+        }
+    }
 }
 
 /// An event with its place in the log: what a line says.
