@@ -4,3 +4,4 @@ pub mod connect;
 pub mod identity;
 pub mod listen;
 pub mod tls;
+pub mod pool;
