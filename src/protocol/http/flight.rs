@@ -116,12 +116,15 @@ impl Flight {
         let _ = self.phase.compare_exchange(STREAMING, STOPPED, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// The exchange has ended: a body that is still being sent fails.
-    pub fn kill(&self) {
-        if !self.is_done() {
-            self.phase.store(DEAD, Ordering::Release);
-            self.body.wake();
+    /// The exchange has ended: a body that is still being sent fails. Says whether it was
+    /// past its commit point.
+    pub fn kill(&self) -> bool {
+        if self.is_done() {
+            return self.is_committed();
         }
+        let before = self.phase.swap(DEAD, Ordering::AcqRel);
+        self.body.wake();
+        before == COMMITTED
     }
 
     /// The store has answered, or nothing was or will be sent.

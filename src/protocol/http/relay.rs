@@ -196,9 +196,7 @@ async fn broken(
     stall: Option<Stall>,
     what: String,
 ) -> Failure {
-    let committed = flight.is_committed();
-    flight.kill();
-    if committed {
+    if flight.kill() {
         lease.close().await;
         flight.lose();
         return Failure::Unknown(what);
