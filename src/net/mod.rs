@@ -9,3 +9,4 @@ mod quiet;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod pool;
