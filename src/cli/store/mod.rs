@@ -15,7 +15,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub(super) use serve::serve;
+pub(super) use serve::{Store, serve};
 
 /// Arguments of `palisade store`.
 #[derive(Debug, clap::Args)]
