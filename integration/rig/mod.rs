@@ -14,10 +14,13 @@ mod process;
 mod stores;
 
 pub use certs::Certs;
-pub use client::{Client, Reply, Upload, Version};
+pub use client::{Client, Reply, Version};
 pub use config::Options;
 pub use process::{Process, palisade, python, run};
 pub use stores::{Kind, Store, naive, open_store};
+
+/// The reserved prefix of a data listener.
+const PREFIX: &str = "/.palisade";
 
 /// How long Palisade may take to be ready.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
@@ -87,6 +90,18 @@ impl Rig {
     pub fn client(&self, who: &str) -> Client {
         let (chain, key) = self.certs.of(who);
         Client::mtls(self.address, &self.certs.ca, &chain, &key)
+    }
+
+    /// A client whose writes the history checker can follow.
+    pub fn writer(&self, who: &str, token: u64, write: &str) -> Client {
+        let client = self.client(who).token(token);
+        client.with("x-amz-meta-token", token).with("x-amz-meta-write", write)
+    }
+
+    /// Seals the resource of a path.
+    pub async fn seal(&self, who: &str, token: u64, path: &str) -> Reply {
+        let path = format!("{PREFIX}/seal?path={path}");
+        self.client(who).token(token).send(http::Method::POST, &path, "").await
     }
 
     /// The folder of this test.
