@@ -81,3 +81,15 @@ impl Audit {
         let _ = event;
     }
 }
+
+impl Event {
+    /// An event with who asked and from where.
+    pub fn by(peer: &crate::net::identity::Peer) -> Self {
+        Self {
+            identity: Some(Arc::clone(&peer.identity.name)),
+            serial: Some(Arc::clone(&peer.identity.serial)),
+            address: Some(peer.address.to_string()),
+            ..Self::default()
+        }
+    }
+}

@@ -221,7 +221,7 @@ enum Verdict {
 
 impl Register {
     /// A fence that knows nothing yet and loads at the first request. At most
-    /// `queue_max` requests wait while it is busy.
+    /// `queue_max` requests (at least one) wait while it is busy.
     pub fn new(queue_max: u32) -> Self {
         Self {
             mark: Mark::default(),
@@ -232,7 +232,7 @@ impl Register {
             sent: 0,
             unknown: 0,
             epoch: 0,
-            queue_max,
+            queue_max: queue_max.max(1),
             busy: None,
             last: None,
         }
@@ -262,6 +262,11 @@ impl Register {
     /// Whether a takeover or a load is under way.
     pub fn is_busy(&self) -> bool {
         self.busy.is_some()
+    }
+
+    /// Whether a takeover waits for writes with a smaller token to settle.
+    pub fn is_quiescing(&self) -> bool {
+        self.stage() == Some(Stage::Quiescing)
     }
 
     /// Whether it could be forgotten and loaded again later without losing anything.

@@ -3,14 +3,37 @@
 //! [`Gate::admit`] is the only way to an [`Admission`], and an admission is the only way to
 //! the store. Everything here is cancellation-safe: a request that goes away at any await
 //! leaves nothing behind, and a write dropped past its commit point is counted as unknown.
+//!
+//! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
+//! `admission` is the proof that a request carries, `table` finds the cell of a resource,
+//! `cell` is one fence with those who wait for it.
+
+mod admission;
+mod cell;
+mod driver;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::fence::{Claim, Cut, Fate, Mark, Refusal, Resource, Takeover, Token};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+pub use admission::Admission;
+
+use crate::audit::{self, Audit};
+use crate::fence::{
+    Action, Ask, Claim, Holder, Intent, Mark, Refusal, Resource, Takeover, Ticket, Token,
+    TokenRules,
+};
 use crate::ledger::Ledger;
 use crate::net::identity::Peer;
 use crate::rules::Rule;
+use cell::{Asked, Cell, Reply};
+use table::Table;
 
 /// The bounds of the gate.
 #[derive(Clone, Copy, Debug)]
@@ -19,11 +42,17 @@ pub struct Settings {
     pub active_resources_max: usize,
     /// How many requests wait for one resource while a takeover of it runs.
     pub takeover_queue_max: u32,
+    /// The longest `settle_timeout` of any rule: what an operator waits for, who has no rule.
+    pub settle_timeout_max: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { active_resources_max: 1_000_000, takeover_queue_max: 10_000 }
+        Self {
+            active_resources_max: 1_000_000,
+            takeover_queue_max: 10_000,
+            settle_timeout_max: Duration::from_secs(30),
+        }
     }
 }
 
@@ -81,26 +110,43 @@ pub struct Status {
 
 /// See the module.
 pub struct Gate {
-    _ledger: Arc<dyn Ledger>,
+    shared: Arc<Shared>,
+    table: Table,
+    tickets: AtomicU64,
 }
 
-/// An admitted write: the proof without which nothing is forwarded. Dropped before
-/// [`Admission::commit`] it is released; dropped after it and before
-/// [`Admission::settle`], its outcome counts as unknown.
-#[derive(Debug)]
-pub struct Admission {}
+/// What every cell needs to carry out what its fence asks for.
+struct Shared {
+    ledger: Arc<dyn Ledger>,
+    settings: Settings,
+    audit: Audit,
+    runtime: Handle,
+    started: Instant,
+    closing: AtomicBool,
+}
+
+/// What the fence is asked, after rules and identities have been looked at.
+struct Question<'a> {
+    resource: &'a Resource,
+    claim: Claim,
+    intent: Intent,
+    may_raise: bool,
+    rules: TokenRules,
+    peer: &'a Peer,
+    rule: Option<&'a Arc<Rule>>,
+    settle_timeout: Duration,
+    wait: Duration,
+}
 
 impl Gate {
     /// A gate over a ledger. Takeovers run on `runtime`, so that they end even when
     /// nobody waits for them any more.
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        settings: Settings,
-        audit: crate::audit::Audit,
-        runtime: tokio::runtime::Handle,
-    ) -> Self {
-        let _ = (settings, audit, runtime);
-        Self { _ledger: ledger }
+    pub fn new(ledger: Arc<dyn Ledger>, settings: Settings, audit: Audit, runtime: Handle) -> Self {
+        let started = Instant::now();
+        let closing = AtomicBool::new(false);
+        let table = Table::new(settings.active_resources_max);
+        let shared = Arc::new(Shared { ledger, settings, audit, runtime, started, closing });
+        Self { shared, table, tickets: AtomicU64::new(0) }
     }
 
     /// Admits a write, after a takeover if its token is larger than the mark.
@@ -108,8 +154,10 @@ impl Gate {
     /// # Errors
     /// The refusal.
     pub async fn admit(&self, bid: &Bid) -> Result<Admission, Refusal> {
-        let _ = bid;
-        Err(Refusal::LedgerUnavailable)
+        match self.ask(Question::of(bid, Intent::Write)).await? {
+            Reply::Admitted(admission) => Ok(admission),
+            Reply::Sealed(_) => unreachable!("a write is never answered as a seal"),
+        }
     }
 
     /// Returns when every write with a smaller token has settled: for seals, and for
@@ -118,8 +166,7 @@ impl Gate {
     /// # Errors
     /// The refusal.
     pub async fn seal(&self, bid: &Bid) -> Result<Sealed, Refusal> {
-        let _ = bid;
-        Err(Refusal::LedgerUnavailable)
+        self.sealed(Question::of(bid, Intent::Seal)).await
     }
 
     /// What is known of a resource, from memory or else from the ledger.
@@ -127,8 +174,21 @@ impl Gate {
     /// # Errors
     /// [`Refusal::LedgerUnavailable`].
     pub async fn status(&self, resource: &Resource) -> Result<Status, Refusal> {
-        let _ = resource;
-        Err(Refusal::LedgerUnavailable)
+        if let Some(cell) = self.table.find(resource)
+            && let Some(status) = cell.status()
+        {
+            return Ok(status);
+        }
+        let record =
+            self.shared.ledger.load(resource).await.map_err(|_| Refusal::LedgerUnavailable)?;
+        Ok(Status {
+            mark: record.mark,
+            busy: false,
+            streaming: 0,
+            sent: 0,
+            unknown: 0,
+            evidence: None,
+        })
     }
 
     /// Raises a resource to the next incarnation in the name of an operator, so that
@@ -142,43 +202,111 @@ impl Gate {
         operator: &Peer,
         reason: &str,
     ) -> Result<Sealed, Refusal> {
-        let _ = (resource, operator, reason);
-        Err(Refusal::LedgerUnavailable)
+        let mark = self.status(resource).await?.mark.token;
+        let Some(incarnation) = mark.incarnation().checked_add(1) else {
+            return Err(Refusal::Implausible { token: mark, mark, limit: Token::MAX });
+        };
+        let claim = Claim {
+            token: Token::new(incarnation, 0),
+            holder: Holder::new(format!("operator:{}", operator.identity.name)),
+        };
+        let settle_timeout = self.shared.settings.settle_timeout_max;
+        let sealed = self
+            .sealed(Question {
+                resource,
+                claim,
+                intent: Intent::Seal,
+                may_raise: true,
+                rules: TokenRules { incarnation, ..TokenRules::default() },
+                peer: operator,
+                rule: None,
+                settle_timeout,
+                wait: settle_timeout * 2,
+            })
+            .await?;
+        self.shared.audit.record(audit::Event {
+            event: "reset",
+            resource: Some(resource.to_string()),
+            token: Some(sealed.mark.token.to_string()),
+            mark: Some(sealed.mark.token.to_string()),
+            holder: Some(sealed.mark.holder.to_string()),
+            detail: Some(serde_json::json!({ "reason": reason, "from": mark.to_string() })),
+            ..audit::Event::by(operator)
+        });
+        Ok(sealed)
+    }
+
+    /// Admits nothing any more, waits until nothing is in flight, at most until
+    /// `deadline`, and then gives all grants up, so that the next start need not wait.
+    ///
+    /// # Errors
+    /// How many writes may still land. The ledger is then left as after a crash, which is safe.
+    pub async fn close(&self, deadline: Instant) -> Result<(), usize> {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        // What a process before this one left has to be waited out before it is forgotten.
+        let leftovers_until = self
+            .shared
+            .ledger
+            .ended_uncleanly()
+            .then(|| self.shared.started + self.shared.settings.settle_timeout_max);
+        loop {
+            let now = Instant::now();
+            let in_flight = self.table.count(|cell| !cell.is_quiet(now))
+                + usize::from(leftovers_until.is_some_and(|until| now < until));
+            if in_flight == 0 {
+                return self.shared.ledger.close().await.map_err(|_| 0);
+            }
+            if now >= deadline {
+                return Err(in_flight);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Resources in memory.
+    pub fn active_resources(&self) -> usize {
+        self.table.len()
+    }
+
+    async fn sealed(&self, question: Question<'_>) -> Result<Sealed, Refusal> {
+        let mark = question.claim.clone();
+        match self.ask(question).await? {
+            Reply::Sealed(evidence) => Ok(Sealed { mark, evidence }),
+            Reply::Admitted(_) => unreachable!("a seal is never answered with a permit"),
+        }
+    }
+
+    async fn ask(&self, question: Question<'_>) -> Result<Reply, Refusal> {
+        let Question { resource, claim, intent, may_raise, rules, .. } = question;
+        let cell = self
+            .table
+            .cell(resource, || Cell::new(resource.clone(), &self.shared))
+            .ok_or(Refusal::Overloaded { limit: "active_resources_max" })?;
+        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
+        let ask = Ask { ticket, claim, intent, may_raise, rules };
+        match cell.ask(ask, question.peer, question.rule, question.settle_timeout) {
+            Asked::Now(reply) => reply,
+            Asked::Later { outcome, waiting } => {
+                driver::carry_out(&cell, outcome);
+                waiting.reply(question.wait).await
+            }
+        }
     }
 }
 
-impl Admission {
-    /// The resource it is for.
-    pub fn resource(&self) -> &Resource {
-        unimplemented!()
-    }
-
-    /// The token it was admitted under.
-    pub fn token(&self) -> Token {
-        unimplemented!()
-    }
-
-    /// The second look at the fence, at the commit point: from here on the write may take
-    /// effect. Idempotent.
-    ///
-    /// # Errors
-    /// [`Cut`] when a takeover came first: nothing more may be sent.
-    pub fn commit(&self) -> Result<(), Cut> {
-        Ok(())
-    }
-
-    /// Tells how the write ended. Before the commit point it only releases. Idempotent.
-    pub fn settle(&self, fate: Fate) {
-        let _ = fate;
-    }
-
-    /// Resolves when the write has lost its admission: cut before its commit point
-    /// (drop the upstream connection and say `stale`), or given up on after it (drop the
-    /// upstream connection and say `unknown`).
-    pub async fn lost(&self) {}
-
-    /// The mark that outranked it, once it was cut.
-    pub fn outranked_by(&self) -> Option<Mark> {
-        None
+impl<'a> Question<'a> {
+    fn of(bid: &'a Bid, intent: Intent) -> Self {
+        let rule = &bid.rule;
+        Self {
+            resource: &bid.resource,
+            claim: bid.claim.clone(),
+            intent,
+            may_raise: rule.who.may(&bid.peer.identity.name, Action::Raise),
+            rules: rule.tokens,
+            peer: &bid.peer,
+            rule: Some(rule),
+            settle_timeout: rule.settle_timeout,
+            wait: bid.wait.min(rule.takeover_timeout),
+        }
     }
 }

@@ -9,7 +9,10 @@ use std::time::SystemTime;
 
 use crate::fence::{Holder, Mark, RaiseOutcome, Record, Resource, Token};
 
+#[cfg(test)]
+mod contract;
 pub mod embedded;
+pub mod metrics;
 
 /// A future of a ledger. Boxed, so that ledgers are chosen by configuration; none is
 /// asked on the path of an ordinary write.

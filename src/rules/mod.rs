@@ -4,6 +4,8 @@
 
 mod pattern;
 mod template;
+#[cfg(test)]
+mod tests;
 mod who;
 
 use std::sync::Arc;

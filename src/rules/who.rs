@@ -42,7 +42,12 @@ impl Globs {
 
     /// Whether any of them matches the whole name.
     pub fn contains(&self, name: &str) -> bool {
-        self.globs.iter().any(|glob| glob.is_match(name))
+        self.matching(name).is_some()
+    }
+
+    /// The first of them that matches the whole name.
+    pub fn matching(&self, name: &str) -> Option<&str> {
+        self.globs.iter().find(|glob| glob.is_match(name)).map(|glob| glob.glob().glob())
     }
 
     /// Whether nobody can match.
@@ -54,10 +59,15 @@ impl Globs {
 impl Who {
     /// Whether the identity of that name may do that.
     pub fn may(&self, name: &str, action: Action) -> bool {
+        self.globs(action).contains(name)
+    }
+
+    /// Who may do that.
+    pub fn globs(&self, action: Action) -> &Globs {
         match action {
-            Action::Raise => self.raise.contains(name),
-            Action::Read => self.read.contains(name),
-            Action::Write => self.write.contains(name),
+            Action::Raise => &self.raise,
+            Action::Read => &self.read,
+            Action::Write => &self.write,
         }
     }
 }

@@ -1,0 +1,8 @@
+//! The gate over the real embedded ledger, with faults let in where a test asks for them.
+
+mod admission;
+mod faults;
+mod restart;
+mod rig;
+mod table;
+mod takeover;

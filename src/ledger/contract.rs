@@ -1,0 +1,264 @@
+//! What every ledger has to do, whatever it is made of: the same tests for each.
+//!
+//! A ledger brings itself as a [`Subject`], and runs [`all`]. Faults that only one kind has
+//! (a torn file, a lost connection) are tested beside that kind.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::{HISTORY_MAX, Ledger, Pending};
+use crate::fence::{Holder, Mark, RaiseOutcome, Record, Resource, Token};
+
+/// How the process that had the ledger ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// With [`Ledger::close`].
+    Close,
+    /// Without.
+    Kill,
+}
+
+/// A ledger under test, empty at first.
+pub trait Subject: Send {
+    /// The ledger as it is now.
+    fn ledger(&self) -> &dyn Ledger;
+
+    /// Ends the process that has it, so to speak, and starts the next one on the same state.
+    fn restart(&mut self, end: End) -> Pending<'_, ()>;
+}
+
+/// Runs every case on a subject of its own.
+pub async fn all(mut make: impl FnMut() -> Box<dyn Subject>) {
+    starts_empty(&mut *make()).await;
+    raise_is_compare_and_max(&mut *make()).await;
+    grant_needs_the_mark(&mut *make()).await;
+    history_is_bounded(&mut *make()).await;
+    names_are_ordered_bytes(&mut *make()).await;
+    session_tells_how_it_ended(&mut *make()).await;
+    closed_takes_nothing(&mut *make()).await;
+    racing_raises_leave_the_largest(&mut *make()).await;
+    dropped_raise_is_settled_before_load(&mut *make()).await;
+    for seed in 0..3 {
+        agrees_with_a_map(&mut *make(), seed).await;
+    }
+}
+
+pub fn resource(name: &str) -> Resource {
+    Resource::new(name).unwrap()
+}
+
+pub fn mark(counter: u64, holder: &str) -> Mark {
+    Mark { token: Token::new(0, counter), holder: Holder::new(holder) }
+}
+
+pub fn record(mark: Mark, grant: u64) -> RaiseOutcome {
+    RaiseOutcome::Done(Record { mark, grant: Token::new(0, grant) })
+}
+
+async fn starts_empty(subject: &mut dyn Subject) {
+    let ledger = subject.ledger();
+    assert_eq!(ledger.load(&resource("a")).await.unwrap(), Record::default());
+    assert_eq!(ledger.entry(&resource("a")).await.unwrap(), None);
+    assert_eq!(ledger.list(None, 10).await.unwrap(), vec![]);
+    assert!(!ledger.ended_uncleanly());
+    ledger.health().unwrap();
+    // A raise to nothing changes nothing, and leaves no row.
+    let nothing = Mark::default();
+    assert_eq!(ledger.raise(&resource("a"), &nothing, true).await, record(nothing.clone(), 0));
+    assert_eq!(ledger.entry(&resource("a")).await.unwrap(), None);
+}
+
+async fn raise_is_compare_and_max(subject: &mut dyn Subject) {
+    let a = &resource("a");
+    let ledger = subject.ledger();
+    let raise =
+        async |counter, holder, quiesced| ledger.raise(a, &mark(counter, holder), quiesced).await;
+    assert_eq!(raise(33, "one", true).await, record(mark(33, "one"), 33));
+    // Lower, and equal by another holder: neither mark, holder nor grant moves.
+    assert_eq!(raise(32, "two", true).await, record(mark(33, "one"), 33));
+    assert_eq!(raise(33, "two", true).await, record(mark(33, "one"), 33));
+    // The grant moves only with a quiesced raise.
+    assert_eq!(raise(34, "two", false).await, record(mark(34, "two"), 33));
+    assert_eq!(raise(34, "two", true).await, record(mark(34, "two"), 33));
+    assert_eq!(raise(35, "one", true).await, record(mark(35, "one"), 35));
+    // A later incarnation outranks every counter.
+    let reset = Mark { token: Token::new(1, 1), holder: Holder::new("three") };
+    let RaiseOutcome::Done(found) = ledger.raise(a, &reset, false).await else { panic!() };
+    assert_eq!(found, Record { mark: reset.clone(), grant: Token::new(0, 35) });
+    assert_eq!(raise(u64::MAX >> 1, "four", true).await, RaiseOutcome::Done(found.clone()));
+    for end in [End::Close, End::Kill, End::Kill] {
+        subject.restart(end).await;
+        assert_eq!(subject.ledger().load(a).await.unwrap(), found, "after {end:?}");
+    }
+    assert_eq!(subject.ledger().load(&resource("b")).await.unwrap(), Record::default());
+}
+
+async fn grant_needs_the_mark(subject: &mut dyn Subject) {
+    let a = &resource("a");
+    let ledger = subject.ledger();
+    assert!(!ledger.grant(a, Token::new(0, 5)).await);
+    ledger.raise(a, &mark(5, "one"), true).await;
+    ledger.raise(a, &mark(6, "two"), false).await;
+    assert!(!ledger.grant(a, Token::new(0, 5)).await, "the mark has moved on");
+    assert!(!ledger.grant(a, Token::new(0, 7)).await);
+    assert_eq!(ledger.load(a).await.unwrap().grant, Token::new(0, 5));
+    assert!(ledger.grant(a, Token::new(0, 6)).await);
+    assert!(ledger.grant(a, Token::new(0, 6)).await, "again");
+    subject.restart(End::Kill).await;
+    let found = subject.ledger().load(a).await.unwrap();
+    assert_eq!(found, Record { mark: mark(6, "two"), grant: Token::new(0, 6) });
+}
+
+async fn history_is_bounded(subject: &mut dyn Subject) {
+    let a = &resource("a");
+    let before = SystemTime::now() - Duration::from_secs(1);
+    let raises = HISTORY_MAX as u64 + 3;
+    for counter in 1..=raises {
+        let holder = format!("leader-{counter}");
+        subject.ledger().raise(a, &mark(counter, &holder), counter % 2 == 0).await;
+        subject.ledger().raise(a, &mark(counter, "late"), true).await;
+    }
+    for end in [None, Some(End::Close)] {
+        if let Some(end) = end {
+            subject.restart(end).await;
+        }
+        let entry = subject.ledger().entry(a).await.unwrap().unwrap();
+        assert_eq!(entry.record, subject.ledger().load(a).await.unwrap());
+        let told: Vec<_> =
+            entry.history.iter().map(|r| (r.token.counter(), r.holder.to_string())).collect();
+        let wanted: Vec<_> = (raises - HISTORY_MAX as u64 + 1..=raises)
+            .map(|counter| (counter, format!("leader-{counter}")))
+            .collect();
+        assert_eq!(told, wanted);
+        let after = SystemTime::now() + Duration::from_secs(1);
+        assert!(entry.history.iter().all(|r| before < r.at && r.at < after));
+        assert!(entry.history.is_sorted_by_key(|r| r.at));
+    }
+}
+
+async fn names_are_ordered_bytes(subject: &mut dyn Subject) {
+    let longest = "z".repeat(Resource::LEN_MAX_BYTES);
+    let names = ["a", "a/", "a/1", "a0", "b b", "ä", "日本", &longest];
+    let mut sorted: Vec<_> = names.iter().map(|name| name.to_string()).collect();
+    sorted.sort();
+    let ledger = subject.ledger();
+    for (counter, name) in (1..).zip(names) {
+        ledger.raise(&resource(name), &mark(counter, name), true).await;
+    }
+    let list = async |after: Option<&str>, max| -> Vec<String> {
+        let entries = ledger.list(after, max).await.unwrap();
+        entries.iter().map(|entry| entry.resource.to_string()).collect()
+    };
+    assert_eq!(list(None, 100).await, sorted);
+    assert_eq!(list(None, 0).await, Vec::<String>::new());
+    assert_eq!(list(None, 3).await, sorted[..3]);
+    assert_eq!(list(Some(&sorted[2]), 3).await, sorted[3..6]);
+    assert_eq!(list(Some("a/0"), 1).await, ["a/1"]);
+    assert_eq!(list(Some(&sorted[7]), 3).await, Vec::<String>::new());
+    for entry in ledger.list(None, 100).await.unwrap() {
+        assert_eq!(ledger.entry(&entry.resource).await.unwrap(), Some(entry));
+    }
+}
+
+async fn session_tells_how_it_ended(subject: &mut dyn Subject) {
+    assert!(!subject.ledger().ended_uncleanly(), "there was no process before");
+    for end in [End::Kill, End::Close, End::Close, End::Kill, End::Kill, End::Close] {
+        subject.restart(end).await;
+        assert_eq!(subject.ledger().ended_uncleanly(), end == End::Kill);
+    }
+}
+
+async fn closed_takes_nothing(subject: &mut dyn Subject) {
+    let a = &resource("a");
+    let ledger = subject.ledger();
+    ledger.raise(a, &mark(1, "one"), true).await;
+    ledger.close().await.unwrap();
+    assert_eq!(ledger.raise(a, &mark(2, "two"), true).await, RaiseOutcome::Failed);
+    assert!(!ledger.grant(a, Token::new(0, 1)).await);
+    assert!(ledger.load(a).await.is_err());
+    assert!(ledger.health().is_err());
+    ledger.close().await.unwrap();
+    subject.restart(End::Close).await;
+    assert!(!subject.ledger().ended_uncleanly());
+    assert_eq!(subject.ledger().load(a).await.unwrap().mark, mark(1, "one"));
+}
+
+/// The gate does not do this to one resource, but other replicas may.
+async fn racing_raises_leave_the_largest(subject: &mut dyn Subject) {
+    let a = &resource("a");
+    let ledger = subject.ledger();
+    let marks: Vec<_> = (1..=200).map(|i| mark(i * 7919 % 211, "racer")).collect();
+    let answers = marks.iter().map(|to| ledger.raise(a, to, true));
+    for (to, outcome) in marks.iter().zip(futures_util::future::join_all(answers).await) {
+        let RaiseOutcome::Done(found) = outcome else { panic!("{outcome:?}") };
+        assert!(found.mark.token >= to.token);
+    }
+    let largest = marks.iter().map(|to| to.token).max().unwrap();
+    assert_eq!(ledger.load(a).await.unwrap().mark.token, largest);
+}
+
+/// A load never answers from before a raise that may still be done.
+async fn dropped_raise_is_settled_before_load(subject: &mut dyn Subject) {
+    let ledger = subject.ledger();
+    for round in 0..50 {
+        let name = &resource(&format!("r{round}"));
+        let to = mark(9, "gone");
+        let mut raise = ledger.raise(name, &to, true);
+        let _ = futures_util::poll!(&mut raise);
+        drop(raise);
+        let first = ledger.load(name).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert_eq!(ledger.load(name).await.unwrap(), first, "it was done after the load");
+    }
+}
+
+/// Everything at once, against the obvious model.
+async fn agrees_with_a_map(subject: &mut dyn Subject, seed: u64) {
+    let mut model: BTreeMap<Resource, Record> = BTreeMap::new();
+    let mut state = seed;
+    let mut chance = |below: u64| {
+        // Knuth's MMIX generator; its upper half is random enough.
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    for _ in 0..150 {
+        let name = resource(&format!("orders/{}", chance(6)));
+        match chance(20) {
+            0 => {
+                let end = if chance(2) == 0 { End::Close } else { End::Kill };
+                subject.restart(end).await;
+            }
+            1..4 => {
+                let at = Token::new(0, chance(40));
+                let wanted = model.get(&name).is_some_and(|record| record.mark.token == at);
+                let done = subject.ledger().grant(&name, at).await;
+                assert_eq!(done, wanted || (at == Token::ZERO && !model.contains_key(&name)));
+                if wanted {
+                    model.get_mut(&name).unwrap().grant = at;
+                }
+            }
+            4..8 => {
+                let wanted = model.get(&name).cloned().unwrap_or_default();
+                assert_eq!(subject.ledger().load(&name).await.unwrap(), wanted);
+            }
+            _ => {
+                let to = mark(chance(40), ["one", "two"][chance(2) as usize]);
+                let quiesced = chance(2) == 0;
+                let known = model.get(&name).cloned().unwrap_or_default();
+                let wanted = if to.token > known.mark.token {
+                    let grant = if quiesced { to.token } else { known.grant };
+                    let record = Record { mark: to.clone(), grant };
+                    model.insert(name.clone(), record.clone());
+                    record
+                } else {
+                    known
+                };
+                let found = subject.ledger().raise(&name, &to, quiesced).await;
+                assert_eq!(found, RaiseOutcome::Done(wanted));
+            }
+        }
+    }
+    let found = subject.ledger().list(None, 100).await.unwrap();
+    let found: BTreeMap<_, _> = found.into_iter().map(|e| (e.resource, e.record)).collect();
+    assert_eq!(found, model);
+}

@@ -1,1 +1,0 @@
-//! The embedded ledger: a crash-safe file.

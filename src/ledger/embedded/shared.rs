@@ -1,0 +1,85 @@
+//! What the ledger and its threads have in common.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+use redb::Database;
+
+use crate::ledger::Unavailable;
+use crate::ledger::metrics::Metrics;
+
+/// See the module.
+pub(super) struct Shared {
+    pub(super) path: PathBuf,
+    pub(super) metrics: Metrics,
+    /// `None` once closed, so that the file's lock is let go at a known moment.
+    database: RwLock<Option<Database>>,
+    /// Why nothing more is done until the file is opened again. Set before the first answer
+    /// that rests on it.
+    stopped: OnceLock<String>,
+    /// How many changes were given up by those who asked, while they were queued.
+    pub(super) abandoned: AtomicU64,
+    /// How many of those are known to be done, or never to be done.
+    pub(super) settled: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(path: PathBuf, database: Database) -> Self {
+        let metrics = Metrics::new();
+        metrics.up.set(1.0);
+        Self {
+            path,
+            metrics,
+            database: RwLock::new(Some(database)),
+            stopped: OnceLock::new(),
+            abandoned: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+        }
+    }
+
+    /// `Err` once a raise of this process may or may not be on disk. What the file then shows
+    /// proves nothing: after a failed fsync the system may show pages that never got there.
+    pub(super) fn healthy(&self) -> Result<(), Unavailable> {
+        match self.stopped.get() {
+            Some(why) => Err(Unavailable(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn stop(&self, why: &str) {
+        let path = self.path.display();
+        let text = format!("{why}; check the disk that {path} is on, then restart palisade");
+        if self.stopped.set(text.clone()).is_ok() {
+            self.metrics.up.set(0.0);
+            tracing::error!("the ledger has stopped: {text}");
+        }
+    }
+
+    /// The file; held by readers and the writer only while they work.
+    pub(super) fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        // A thread that panicked while it held the guard could only read what is in the lock.
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the file go. Waits for the reads under way.
+    pub(super) fn release(&self) {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.metrics.up.set(0.0);
+        if let Some(Err(error)) = database.map(Database::close) {
+            // All that was promised is committed; the next start has more to verify, no more.
+            tracing::warn!("closing {}: {error}", self.path.display());
+        }
+    }
+
+    pub(super) fn measure_file(&self) {
+        if let Ok(found) = self.path.metadata() {
+            self.metrics.file_bytes.set(found.len() as f64);
+        }
+    }
+}
+
+/// The answer after [`Shared::release`].
+pub(super) fn closed() -> Unavailable {
+    Unavailable("the ledger has been closed; restart palisade".into())
+}

@@ -1,0 +1,64 @@
+//! The names of the ledger's metrics, and the handles that write them.
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+/// Answers to raises, by `outcome`: `raised`, `unchanged`, `failed`, `unknown`.
+pub const RAISES_TOTAL: &str = "palisade_ledger_raises_total";
+/// Commits that reached the disk.
+pub const COMMITS_TOTAL: &str = "palisade_ledger_commits_total";
+/// How long a commit took, with its fsync.
+pub const COMMIT_SECONDS: &str = "palisade_ledger_commit_seconds";
+/// How many raises and grants shared a commit.
+pub const BATCH_CHANGES: &str = "palisade_ledger_batch_changes";
+/// The size of the file.
+pub const FILE_BYTES: &str = "palisade_ledger_file_bytes";
+/// 1 while raises can be taken, 0 once the ledger has to be opened again.
+pub const UP: &str = "palisade_ledger_up";
+
+/// Tells the recorder what the metrics mean. Once, after the recorder is installed.
+pub fn describe() {
+    metrics::describe_counter!(RAISES_TOTAL, "Answers to raises of a high-water mark, by outcome");
+    metrics::describe_counter!(COMMITS_TOTAL, "Commits of the embedded ledger");
+    metrics::describe_histogram!(
+        COMMIT_SECONDS,
+        Unit::Seconds,
+        "Time of a commit of the embedded ledger, with its fsync"
+    );
+    metrics::describe_histogram!(
+        BATCH_CHANGES,
+        Unit::Count,
+        "Raises and grants that shared a commit of the embedded ledger"
+    );
+    metrics::describe_gauge!(FILE_BYTES, Unit::Bytes, "Size of the file of the embedded ledger");
+    metrics::describe_gauge!(UP, "1 while the ledger takes raises, 0 once it must be opened again");
+}
+
+/// Handles, resolved once: looking one up by name costs ten times as much as using it.
+/// The recorder must be installed before, or nothing is counted.
+pub(super) struct Metrics {
+    pub(super) raised: Counter,
+    pub(super) unchanged: Counter,
+    pub(super) failed: Counter,
+    pub(super) unknown: Counter,
+    pub(super) commits: Counter,
+    pub(super) commit_seconds: Histogram,
+    pub(super) batch_changes: Histogram,
+    pub(super) file_bytes: Gauge,
+    pub(super) up: Gauge,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        Self {
+            raised: metrics::counter!(RAISES_TOTAL, "outcome" => "raised"),
+            unchanged: metrics::counter!(RAISES_TOTAL, "outcome" => "unchanged"),
+            failed: metrics::counter!(RAISES_TOTAL, "outcome" => "failed"),
+            unknown: metrics::counter!(RAISES_TOTAL, "outcome" => "unknown"),
+            commits: metrics::counter!(COMMITS_TOTAL),
+            commit_seconds: metrics::histogram!(COMMIT_SECONDS),
+            batch_changes: metrics::histogram!(BATCH_CHANGES),
+            file_bytes: metrics::gauge!(FILE_BYTES),
+            up: metrics::gauge!(UP),
+        }
+    }
+}
