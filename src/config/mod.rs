@@ -107,7 +107,8 @@ impl Config {
                 let message = format!("this is not TOML: {message}");
                 source.problem(Severity::Error, &span, message, mend)
             };
-            let mut problems: Vec<_> = syntax.iter().map(problem).collect();
+            let mut problems: Vec<_> =
+                syntax.iter().take(section::PROBLEMS_MAX).map(problem).collect();
             problems.sort_by_key(|problem| (problem.line, problem.column));
             return Err(problems);
         }
