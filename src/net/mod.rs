@@ -1,6 +1,12 @@
 //! Listeners, TLS, identities, and connections to the stores.
 
+pub mod authority;
 pub mod connect;
 pub mod identity;
 pub mod listen;
+pub mod metrics;
+mod quiet;
+#[cfg(test)]
+mod testing;
 pub mod tls;
+pub mod pool;
