@@ -4,6 +4,10 @@ use clap::Parser;
 
 use super::*;
 use crate::admin::tests::rig::Rig;
+use crate::net::authority::{Authority, CERTIFICATE_FILE};
+use crate::net::identity::Source;
+use crate::net::listen::{Limits, Listener, Workers};
+use crate::net::tls::{ServerTls, TlsStore};
 
 #[derive(Parser)]
 struct Line {
@@ -93,6 +97,61 @@ async fn reset_asks_first() {
     assert_eq!(rig.audited("reset")["detail"]["reason"], "etcd was restored");
     let yes: Vec<_> = reset.into_iter().chain(["--yes"]).collect();
     assert!(command(&admin, &yes, None).await.unwrap().contains("tokens from 2.1 on"));
+}
+
+/// The real TLS listener, with certificates from the real authority.
+#[tokio::test]
+async fn with_mtls_only_operators_reset() {
+    let (rig, _) = rig().await;
+    let day = Duration::from_secs(86_400);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |file: &str| folder.path().join(file);
+    let authority = Authority::new("admin", day * 30).unwrap();
+    authority.save(folder.path(), false).unwrap();
+    let server = authority.issue_server(&["127.0.0.1".into()], day).unwrap();
+    server.save(folder.path(), "server", false).unwrap();
+    for (file, name) in [("anna", "ops/anna"), ("watcher", "watcher")] {
+        let issued = authority.issue_client(Source::Cn, name, day).unwrap();
+        issued.save(folder.path(), file, false).unwrap();
+    }
+    let tls = ServerTls {
+        certificate: path("server.pem"),
+        key: path("server.key"),
+        client_ca: path(CERTIFICATE_FILE),
+        crls: Vec::new(),
+        identity: vec![Source::Cn],
+    };
+    let tls = TlsStore::open("admin".into(), tls, &[]).unwrap();
+    let limits = Limits {
+        connections_max: 8,
+        connections_per_identity_max: 8,
+        handshake_timeout: Duration::from_secs(5),
+    };
+    let listener = Listener::bind("admin".into(), &["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let handler = std::sync::Arc::new(rig.server.clone());
+    let serving = listener.serve(tls, limits, &Workers::start(1).unwrap(), handler).unwrap();
+    let admin = format!("https://{}", serving.local_addrs()[0]);
+
+    let file = |name: &str| path(name).display().to_string();
+    let ca = file(CERTIFICATE_FILE);
+    let run = async |name: &str, words: &[&str]| {
+        let (cert, key) = (file(&format!("{name}.pem")), file(&format!("{name}.key")));
+        let tls = ["--ca", &*ca, "--cert", &*cert, "--key", &*key];
+        command(&admin, &[words, &tls].concat(), None).await
+    };
+    let reset = ["reset", "orders/1", "--yes", "--reason", "etcd was restored"];
+    assert!(run("watcher", &["list"]).await.unwrap().contains("orders/1"));
+    let error = run("watcher", &reset).await.unwrap_err().to_string();
+    assert!(error.contains("watcher is not one of the operators"), "{error}");
+    assert!(run("anna", &reset).await.unwrap().contains("tokens from 1.1 on"));
+    assert_eq!(rig.audited("reset")["identity"], "ops/anna");
+
+    let error = command(&admin, &["list", "--ca", &*ca], None).await.unwrap_err().to_string();
+    assert!(error.contains("does it trust --cert?"), "{error}");
+    let plain = admin.replace("https", "http");
+    let error = command(&plain, &["list"], None).await.unwrap_err().to_string();
+    assert!(error.contains("use https://"), "{error}");
+    serving.shutdown(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
