@@ -39,6 +39,7 @@ pub(super) fn gate(root: &Section<'_>) -> gate::Settings {
             .integer("takeover_queue_max", 1..=10_000_000)
             .and_then(|max| u32::try_from(max).ok())
             .unwrap_or(default.takeover_queue_max),
+        ..default // The rules say the rest.
     }
 }
 
