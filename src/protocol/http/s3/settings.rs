@@ -6,6 +6,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Suffixes of host names in virtual-host style: `bucket.DOMAIN`. Others are path style.
+    /// In pass-through mode they have to be the store's own, and all of them: see
+    /// [`super::address::is_known_host`].
     pub domains: Vec<String>,
     /// Whose signature the store sees.
     pub mode: Mode,

@@ -51,6 +51,7 @@ fn paths() {
         ("/../bucket/k", ""),
         ("/bucket/%2e%2E/b", ""),
         ("/bucket/a%2fb", ""),
+        ("/bucket/a%2Fb", ""),
         ("/bucket/a%2F..%2Fb", ""),
         ("/bucket%2Fk", ""),
         ("/%62ucket/k", ""),
@@ -186,7 +187,7 @@ proptest! {
 
     /// A store or an intermediary that folds or decodes once more sees the same segments.
     #[test]
-    fn no_second_reading_moves_a_boundary(path in "/bucket/([a./]|%2|%25|%2[eEfF]|5|2){1,12}") {
+    fn no_second_reading_moves_a_boundary(path in "/bucket/(a|/|[.]|%252|%25|2|5|[eEfF]|%2[eE]){1,8}") {
         if let Ok(address) = resolve("proxy", &path, &[]) {
             let key = address.key.unwrap_or_default();
             let twice = percent_encoding::percent_decode_str(&key).decode_utf8_lossy();

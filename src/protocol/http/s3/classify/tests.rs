@@ -195,3 +195,24 @@ proptest! {
         }
     }
 }
+
+/// `boto3.tsv` is what boto3 1.43 put on the wire for every operation it has, once with the
+/// required parameters alone and once with every parameter that goes into the query: name,
+/// method, target, copy source, rename source.
+#[test]
+fn every_operation_of_boto3_is_known_by_its_name() {
+    for line in include_str!("boto3.tsv").lines() {
+        let [name, method, uri, copy, rename] =
+            line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let headers: Vec<_> = [("x-amz-copy-source", copy), ("x-amz-rename-source", rename)]
+            .into_iter()
+            .filter(|(_, value)| *value != "-")
+            .collect();
+        let found = ask(method, uri, &headers);
+        if name == "CreateSession" {
+            assert!(found.is_err(), "{line}");
+            continue;
+        }
+        assert_eq!(found.unwrap().operation.name, name, "{line}");
+    }
+}
