@@ -197,7 +197,7 @@ impl Schema {
 /// A table as it is written in the file.
 pub(super) fn title(path: &str) -> String {
     match path {
-        "" => "the top of the file".to_owned(),
+        "" => "the top level".to_owned(),
         "resources" => "[[resources]]".to_owned(),
         _ => format!("[{path}]"),
     }

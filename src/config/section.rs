@@ -132,9 +132,9 @@ impl<'a> Section<'a> {
                 _ => self.wrong_type(key, value, "a list of texts such as `[\"a\", \"b\"]`"),
             };
         };
-        let texts = items.iter().filter_map(|item| match item.get_ref() {
+        let texts = items.iter().enumerate().filter_map(|(at, item)| match item.get_ref() {
             DeValue::String(text) => Some(Spanned::new(item.span(), &**text)),
-            _ => self.wrong_type(key, item, "only texts in quotes"),
+            _ => self.wrong_type(&format!("{key}[{at}]"), item, "a text in quotes"),
         });
         Some(texts.collect())
     }
@@ -219,10 +219,10 @@ impl<'a> Section<'a> {
         Some(Spanned::new(text.span(), self.report.directory.join(text.get_ref())))
     }
 
-    /// Globs on identities; `None` without the key.
+    /// Globs on identities; `None` without the key, and when any of them is wrong.
     pub(super) fn globs(&self, key: &str) -> Option<Globs> {
         let texts = self.strings(key)?;
-        let good = texts.iter().filter(|text| {
+        let is_good = |text: &Spanned<&str>| {
             let problem = match Globs::new([*text.get_ref()]) {
                 _ if text.get_ref().is_empty() => "it is empty, so it matches nobody".to_owned(),
                 Err(error) => error.kind().to_string(),
@@ -232,9 +232,10 @@ impl<'a> Section<'a> {
             let mend = "write identities, with `*` for anything but `/` and `**` for anything";
             self.report.error(&text.span(), message, mend);
             false
-        });
-        // Each was compiled a moment ago, so all of them together compile too.
-        Globs::new(good.map(|text| *text.get_ref())).ok()
+        };
+        let good = texts.iter().filter(|text| is_good(text)).count();
+        let all = Globs::new(texts.iter().map(|text| *text.get_ref())).ok();
+        all.filter(|_| good == texts.len())
     }
 
     /// The table behind a key.
@@ -337,7 +338,8 @@ impl<'a> Section<'a> {
         };
         let parsed = parse(text);
         if let Err(mend) = &parsed {
-            let message = format!("`{key}` is not {form}");
+            let shown: String = text.chars().take(40).collect();
+            let message = format!("`{key}` cannot be \"{}\"", shown.escape_debug());
             self.report.error(&value.span(), message, mend.as_str());
         }
         parsed.ok()

@@ -72,16 +72,18 @@ fn endpoints(section: &Section<'_>) -> Option<Vec<Endpoint>> {
     let texts = section.strings("endpoints")?;
     let mut endpoints = Vec::new();
     for text in &texts {
-        let complaint = match endpoint(text.get_ref()) {
-            Ok(endpoint) if endpoints.contains(&endpoint) => "it is there twice".to_owned(),
+        let form = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
+        let (complaint, mend) = match endpoint(text.get_ref()) {
+            Ok(endpoint) if endpoints.contains(&endpoint) => {
+                ("it is there twice".to_owned(), "leave one of them out")
+            }
             Ok(endpoint) => {
                 endpoints.push(endpoint);
                 continue;
             }
-            Err(complaint) => complaint,
+            Err(complaint) => (complaint, form),
         };
         let message = format!("an endpoint cannot be used: {complaint}");
-        let mend = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
         section.report().error(&text.span(), message, mend);
     }
     if texts.is_empty() {

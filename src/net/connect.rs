@@ -1,8 +1,17 @@
 //! Connections to the stores.
 
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// One address of a store.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -55,4 +64,204 @@ pub struct Upstream {
     pub response_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
+}
+
+/// Why there is no connection to a store. Nothing has been sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Every endpoint refused, or could not be reached.
+    #[error("no endpoint of upstream {upstream} takes connections: {cause}")]
+    Refused {
+        /// The upstream's name.
+        upstream: Arc<str>,
+        /// What the last endpoint that was tried said.
+        cause: io::Error,
+    },
+    /// All connections are in use.
+    #[error("connections_max of upstream {0} is reached")]
+    Exhausted(Arc<str>),
+    /// It took too long.
+    #[error("connect_timeout of upstream {0} is over")]
+    Timeout(Arc<str>),
+}
+
+/// Why a connector cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// A certificate or key cannot be read.
+    #[error("cannot read {path}: {cause}; give a PEM file")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: rustls_pki_types::pem::Error,
+    },
+    /// The name that is to be verified is none.
+    #[error("{0} is no name that a certificate can bear; set server_name")]
+    Name(String),
+    /// TLS cannot be set up with what is there.
+    #[error("TLS to the upstream cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// Makes connections to one upstream.
+pub struct Connector {
+    upstream: Arc<Upstream>,
+    /// One for each endpoint; `None` where it is plain.
+    tls: Vec<Option<(TlsConnector, ServerName<'static>)>>,
+}
+
+impl Connector {
+    /// Reads the upstream's certificates. Blocking.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up with them.
+    pub fn new(upstream: Arc<Upstream>) -> Result<Self, ConnectorError> {
+        let connector = match upstream.endpoints.iter().any(|endpoint| endpoint.tls) {
+            true => Some(TlsConnector::from(Arc::new(client_config(&upstream)?))),
+            false => None,
+        };
+        let tls = upstream
+            .endpoints
+            .iter()
+            .map(|endpoint| match (&connector, endpoint.tls) {
+                (Some(connector), true) => {
+                    let name = upstream.tls.server_name.as_deref().unwrap_or(&endpoint.host);
+                    let name = ServerName::try_from(name.to_owned())
+                        .map_err(|_| ConnectorError::Name(name.to_owned()))?;
+                    Ok(Some((connector.clone(), name)))
+                }
+                _ => Ok(None),
+            })
+            .collect::<Result<_, ConnectorError>>()?;
+        Ok(Self { upstream, tls })
+    }
+
+    /// The upstream that it connects to.
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    /// Connects to one endpoint, without a limit of time.
+    ///
+    /// # Errors
+    /// When it cannot be reached or its certificate does not hold.
+    pub async fn connect(&self, endpoint: usize) -> io::Result<Stream> {
+        let Endpoint { host, port, .. } = &self.upstream.endpoints[endpoint];
+        let tcp = TcpStream::connect((&**host, *port)).await?;
+        tcp.set_nodelay(true)?;
+        let Some((connector, name)) = &self.tls[endpoint] else {
+            return Ok(Stream::Plain(tcp));
+        };
+        let tls = connector.connect(name.clone(), tcp).await?;
+        let agreed = tls.get_ref().1.alpn_protocol();
+        if self.upstream.version == Version::Http2 && agreed != Some(b"h2") {
+            return Err(io::Error::other("it does not speak HTTP/2; set version = \"http1\""));
+        }
+        Ok(Stream::Tls(Box::new(tls)))
+    }
+}
+
+fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorError> {
+    let tls_error = |error: rustls::Error| ConnectorError::Tls(error.to_string());
+    let mut roots = rustls::RootCertStore::empty();
+    match &upstream.tls.ca {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(tls_error)?;
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(tls_error)?
+        .with_root_certificates(roots);
+    let mut config = match &upstream.tls.certificate {
+        Some((chain, key)) => {
+            let key_der = PrivateKeyDer::from_pem_file(key)
+                .map_err(|cause| ConnectorError::File { path: key.clone(), cause })?;
+            builder.with_client_auth_cert(certificates(chain)?, key_der).map_err(tls_error)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = match upstream.version {
+        Version::Http1 => vec![b"http/1.1".to_vec()],
+        Version::Http2 => vec![b"h2".to_vec()],
+    };
+    Ok(config)
+}
+
+fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ConnectorError> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|cause| ConnectorError::File { path: path.clone(), cause })
+}
+
+/// A connection to a store.
+#[derive(Debug)]
+pub enum Stream {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With it.
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
 }

@@ -6,4 +6,7 @@ pub mod identity;
 pub mod listen;
 pub mod metrics;
 mod quiet;
+#[cfg(test)]
+mod testing;
 pub mod tls;
+pub mod pool;

@@ -59,8 +59,8 @@ impl Authority {
             }
         };
         let (key_path, key) = part(KEY_FILE)?;
-        let key = KeyPair::from_pem(&key)
-            .map_err(|_| malformed(&key_path, "a private key in PEM"))?;
+        let key =
+            KeyPair::from_pem(&key).map_err(|_| malformed(&key_path, "a private key in PEM"))?;
         let (path, pem) = part(CERTIFICATE_FILE)?;
         let wrong = || malformed(&path, "an authority's certificate in PEM");
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| wrong())?;
@@ -110,12 +110,15 @@ impl Authority {
     /// [`AuthorityError::Foreign`], or what is wrong with the file.
     pub fn own_serial(&self, path: &Path) -> Result<String, AuthorityError> {
         let wrong = || malformed(path, "a certificate in PEM");
-        let bytes = fs::read(path)
-            .map_err(|error| AuthorityError::File { verb: "read", path: path.to_owned(), error })?;
+        let bytes = fs::read(path).map_err(|error| AuthorityError::File {
+            verb: "read",
+            path: path.to_owned(),
+            error,
+        })?;
         let der = CertificateDer::from_pem_slice(&bytes).map_err(|_| wrong())?;
         let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| wrong())?;
-        let own = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
-            .map_err(|_| wrong())?;
+        let own =
+            CertificateDer::from_pem_slice(self.certificate_pem.as_bytes()).map_err(|_| wrong())?;
         let (_, own) = X509Certificate::from_der(&own).map_err(|_| wrong())?;
         if certificate.issuer().as_raw() != own.subject().as_raw() {
             return Err(AuthorityError::Foreign(path.to_owned()));
@@ -167,7 +170,8 @@ pub(super) fn serial_bytes(text: &str) -> Result<Vec<u8>, AuthorityError> {
 }
 
 fn revoked(pem: &str, authority: &X509Certificate<'_>) -> Option<(u64, Vec<Revoked>)> {
-    let der = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let der =
+        rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).ok()?;
     let (_, list) = CertificateRevocationList::from_der(&der).ok()?;
     if list.issuer().as_raw() != authority.subject().as_raw() {
         return None;
@@ -193,8 +197,11 @@ fn write_all(
     files: &[(PathBuf, &str, u32)],
     force: bool,
 ) -> Result<(), AuthorityError> {
-    fs::create_dir_all(dir)
-        .map_err(|error| AuthorityError::File { verb: "write", path: dir.to_owned(), error })?;
+    fs::create_dir_all(dir).map_err(|error| AuthorityError::File {
+        verb: "write",
+        path: dir.to_owned(),
+        error,
+    })?;
     if !force && let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
         return Err(AuthorityError::Exists(path.clone()));
     }

@@ -101,7 +101,9 @@ pub enum AuthorityError {
         what: &'static str,
     },
     /// A name that a server certificate cannot bear.
-    #[error("{0:?} is neither a DNS name nor an IP address; examples: localhost, *.example.org, 127.0.0.1")]
+    #[error(
+        "{0:?} is neither a DNS name nor an IP address; examples: localhost, *.example.org, 127.0.0.1"
+    )]
     ServerName(String),
     /// No names for a server certificate, or too many.
     #[error("a server certificate needs from 1 to {SERVER_NAMES_MAX} names, not {0}")]
@@ -116,7 +118,9 @@ pub enum AuthorityError {
     #[error("{} was issued by another authority; revoke it there", .0.display())]
     Foreign(std::path::PathBuf),
     /// A certificate that would outlive its authority.
-    #[error("the authority ends in {left_days} days; issue for fewer days, or make a new authority")]
+    #[error(
+        "the authority ends in {left_days} days; issue for fewer days, or make a new authority"
+    )]
     OutlivesAuthority {
         /// What is left.
         left_days: u64,

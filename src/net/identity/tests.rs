@@ -22,14 +22,13 @@ fn certificate(fields: &[Field<'_>]) -> CertificateDer<'static> {
         let ia5 = |text: &str| text.try_into().unwrap();
         match field {
             Cn(name) => params.distinguished_name.push(DnType::CommonName, *name),
-            BmpCn(name) => params.distinguished_name.push(
-                DnType::CommonName,
-                DnValue::BmpString((*name).try_into().unwrap()),
-            ),
-            // rcgen keeps one name of each type, so the second one goes by its number.
-            SecondCn(name) => params
+            BmpCn(name) => params
                 .distinguished_name
-                .push(DnType::CustomDnType(vec![2, 5, 4, 3]), *name),
+                .push(DnType::CommonName, DnValue::BmpString((*name).try_into().unwrap())),
+            // rcgen keeps one name of each type, so the second one goes by its number.
+            SecondCn(name) => {
+                params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), *name)
+            }
             Dns(name) => params.subject_alt_names.push(SanType::DnsName(ia5(name))),
             Email(name) => params.subject_alt_names.push(SanType::Rfc822Name(ia5(name))),
             Uri(name) => params.subject_alt_names.push(SanType::URI(ia5(name))),

@@ -81,8 +81,5 @@ async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 /// Whether the error is about the connection that was to be accepted, and not about us.
 fn concerns_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

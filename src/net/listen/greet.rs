@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
@@ -44,6 +45,10 @@ pub(super) async fn greet<H: Handler>(
     })?;
     let identity = Identity::from_certificate(leaf, order)
         .map_err(|error| (Refused::Identity, error.to_string()))?;
+    // The verifier still accepts the second in which the certificate ends.
+    if identity.not_after <= SystemTime::now() {
+        return Err((Refused::Identity, "the client certificate ends now".to_owned()));
+    }
     let alpn = session.alpn_protocol().and_then(Alpn::from_id);
     let peer = Peer { identity: Arc::new(identity), address };
     Ok(Greeted { stream, peer, alpn, chain })

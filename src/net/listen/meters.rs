@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use metrics::{Counter, counter};
 
-use crate::net::metrics::{
-    ACCEPT_ERRORS, CONNECTIONS, CONNECTIONS_CUT, CONNECTIONS_REFUSED,
-};
+use crate::net::metrics::{ACCEPT_ERRORS, CONNECTIONS, CONNECTIONS_CUT, CONNECTIONS_REFUSED};
 use crate::net::quiet::Quiet;
 
 /// Why a connection was refused.

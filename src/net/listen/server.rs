@@ -70,9 +70,8 @@ impl Listener {
     pub fn bind(name: Arc<str>, addresses: &[SocketAddr]) -> Result<Self, BindError> {
         let bind = |address: &SocketAddr| {
             let socket = socket::bind(*address)?;
-            let local = socket
-                .local_addr()
-                .map_err(|error| BindError { address: *address, error })?;
+            let local =
+                socket.local_addr().map_err(|error| BindError { address: *address, error })?;
             Ok((local, socket))
         };
         let sockets = addresses.iter().map(bind).collect::<Result<_, _>>()?;

@@ -318,12 +318,7 @@ fn missing_lists(
     }
 }
 
-fn unusable(
-    part: Part,
-    path: &Path,
-    number: usize,
-    error: &dyn std::fmt::Display,
-) -> TlsError {
+fn unusable(part: Part, path: &Path, number: usize, error: &dyn std::fmt::Display) -> TlsError {
     TlsError::Unusable { part, path: path.to_owned(), number, detail: error.to_string() }
 }
 

@@ -61,8 +61,7 @@ impl Alpn {
 
 /// Everything that is wrong with the files of a listener, warnings included. Blocks.
 pub fn check(tls: &ServerTls) -> Vec<TlsError> {
-    let (loaded, mut found) =
-        load::load(tls, &[], &files::Snapshot::take(tls), SystemTime::now());
+    let (loaded, mut found) = load::load(tls, &[], &files::Snapshot::take(tls), SystemTime::now());
     if let Err(LoadError(errors)) = loaded {
         found.splice(0..0, errors);
     }

@@ -56,13 +56,8 @@ impl TlsStore {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn open(
-        listener: Arc<str>,
-        tls: ServerTls,
-        alpn: &[Alpn],
-    ) -> Result<Arc<Self>, LoadError> {
-        let (loaded, warnings) =
-            load::load(&tls, alpn, &Snapshot::take(&tls), SystemTime::now());
+    pub fn open(listener: Arc<str>, tls: ServerTls, alpn: &[Alpn]) -> Result<Arc<Self>, LoadError> {
+        let (loaded, warnings) = load::load(&tls, alpn, &Snapshot::take(&tls), SystemTime::now());
         let loaded = loaded?;
         let meters = Meters::new(&listener);
         warn(&listener, &warnings);

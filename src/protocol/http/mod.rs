@@ -1,7 +1,45 @@
 //! HTTP, and S3 on top of it.
+//!
+//! A request goes through these files from left to right:
+//!
+//! ```text
+//! server ─▶ session ─▶ integrity ─▶ token ─▶ classify ─▶ asked ─▶ gate ─▶ relay ─▶ answer
+//!                         │           │         │          │       │        │
+//!                         └───────────┴─────────┴──────────┴───────┴────────┴─▶ problem ─▶ refusal
+//! ```
+//!
+//! [`relay`] is the only file that awaits the store, and takes admissions by value.
 
+mod answer;
+mod asked;
+mod body;
+mod classify;
+mod client_body;
+mod flight;
+mod headers;
+mod integrity;
+mod malformed;
+pub mod metrics;
 pub mod operation;
+mod path;
+mod problem;
+mod refusal;
+mod relay;
+mod reserved;
 pub mod s3;
+mod server;
+mod session;
 mod settings;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod token;
+mod told;
+mod write_stall;
 
+pub use problem::OUTCOME_UNKNOWN;
+pub use refusal::{REFUSAL_HEADER, RESOURCE_HEADER};
+pub use server::{Front, Service, serve_connection};
+pub use session::WAIT_HEADER;
 pub use settings::{Flavor, Limits, Listener, Unmatched};
+pub use token::TOKEN_HEADER;

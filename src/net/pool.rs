@@ -1,0 +1,372 @@
+//! Connections to one upstream, kept by one worker thread.
+//!
+//! A pool is made for one runtime and its sockets stay on it. A connection goes back only
+//! when its exchange has ended cleanly; in every other case it is closed, because on a
+//! connection that was left in the middle nobody knows where the next answer begins.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::connect::{ConnectError, Connector, Upstream, Version};
+
+/// How long an endpoint is passed over after it has refused a connection, for the first
+/// time; doubled for each time that follows.
+const EJECTION_MIN: Duration = Duration::from_secs(1);
+/// The longest that an endpoint is passed over.
+const EJECTION_MAX: Duration = Duration::from_secs(30);
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may
+/// take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// The read buffer of an HTTP/1.1 connection grows up to this; large bodies are cheaper in large reads.
+const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// A body that can be sent to a store.
+pub trait Sendable: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static {}
+impl<B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static> Sendable for B {}
+
+/// The error of any body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// See the module. Cheap to clone.
+pub struct Pool<B>(Arc<Shared<B>>);
+
+struct Shared<B> {
+    connector: Arc<Connector>,
+    /// One permit for each exchange over HTTP/1.1, so at most `connections_max` are in use.
+    slots: Arc<Semaphore>,
+    endpoints: Vec<tokio::sync::Mutex<()>>,
+    state: Mutex<State<B>>,
+}
+
+struct State<B> {
+    next: usize,
+    /// Counts sweeps, so that an idle connection's age is known without reading a clock for each request.
+    sweep: u32,
+    endpoints: Vec<EndpointState<B>>,
+}
+
+struct EndpointState<B> {
+    idle: Vec<Idle<B>>,
+    shared: Option<(http2::SendRequest<B>, Handle)>,
+    failures: u32,
+    ejected_until: Option<Instant>,
+}
+
+struct Idle<B> {
+    sender: http1::SendRequest<B>,
+    handle: Handle,
+    since_sweep: u32,
+}
+
+/// The task that drives a connection.
+#[derive(Clone)]
+struct Handle {
+    task: AbortHandle,
+    gone: CancellationToken,
+}
+
+/// A connection for one exchange. Dropped, it is closed (HTTP/1.1) or the exchange is
+/// reset (HTTP/2).
+pub struct Lease<B: 'static> {
+    sender: Option<Sender<B>>,
+    handle: Handle,
+    endpoint: usize,
+    reused: bool,
+    home: Weak<Shared<B>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+enum Sender<B> {
+    Http1(http1::SendRequest<B>),
+    Http2(http2::SendRequest<B>),
+}
+
+impl<B> Clone for Pool<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B: Sendable> Pool<B> {
+    /// A pool on the runtime of the calling task, which also closes what is unused for long.
+    pub fn new(connector: Arc<Connector>) -> Self {
+        let upstream = Arc::clone(connector.upstream());
+        let endpoints = upstream.endpoints.iter().map(|_| EndpointState {
+            idle: Vec::new(),
+            shared: None,
+            failures: 0,
+            ejected_until: None,
+        });
+        let state = State { next: 0, sweep: 0, endpoints: endpoints.collect() };
+        let shared = Arc::new(Shared {
+            slots: Arc::new(Semaphore::new(upstream.connections_max)),
+            endpoints: upstream.endpoints.iter().map(|_| tokio::sync::Mutex::new(())).collect(),
+            state: Mutex::new(state),
+            connector,
+        });
+        tokio::spawn(sweep(Arc::downgrade(&shared), upstream.idle_timeout));
+        Self(shared)
+    }
+
+    /// The upstream.
+    pub fn upstream(&self) -> &Upstream {
+        self.0.connector.upstream()
+    }
+
+    /// A connection, or with `fresh` one that has never been used.
+    ///
+    /// # Errors
+    /// When none can be had within `connect_timeout`.
+    pub async fn lease(&self, fresh: bool) -> Result<Lease<B>, ConnectError> {
+        let upstream = self.0.connector.upstream();
+        let slots = Arc::clone(&self.0.slots);
+        let slot = match Arc::clone(&slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => match timeout(upstream.connect_timeout, slots.acquire_owned()).await {
+                Ok(Ok(slot)) => slot,
+                _ => return Err(ConnectError::Exhausted(Arc::clone(&upstream.name))),
+            },
+        };
+        let (first, found) = self.0.pick(fresh);
+        if let Some((sender, handle)) = found {
+            return Ok(self.lend(sender, handle, first, true, slot));
+        }
+        match timeout(upstream.connect_timeout, self.connect(first)).await {
+            Ok(Ok((sender, handle, endpoint, reused))) => {
+                Ok(self.lend(sender, handle, endpoint, reused, slot))
+            }
+            Ok(Err(cause)) => {
+                Err(ConnectError::Refused { upstream: Arc::clone(&upstream.name), cause })
+            }
+            Err(_) => {
+                self.0.connected(first, false);
+                Err(ConnectError::Timeout(Arc::clone(&upstream.name)))
+            }
+        }
+    }
+
+    fn lend(
+        &self,
+        sender: Sender<B>,
+        handle: Handle,
+        endpoint: usize,
+        reused: bool,
+        slot: OwnedSemaphorePermit,
+    ) -> Lease<B> {
+        let home = Arc::downgrade(&self.0);
+        Lease { sender: Some(sender), handle, endpoint, reused, home, _slot: slot }
+    }
+
+    /// Tries the endpoints in turn, beginning with `first`.
+    async fn connect(&self, first: usize) -> io::Result<(Sender<B>, Handle, usize, bool)> {
+        let count = self.0.endpoints.len();
+        let mut last = io::Error::other("there is no endpoint");
+        for endpoint in (first..first + count).map(|endpoint| endpoint % count) {
+            match self.0.open(endpoint).await {
+                Ok((sender, handle, reused)) => {
+                    self.0.connected(endpoint, true);
+                    return Ok((sender, handle, endpoint, reused));
+                }
+                Err(error) => {
+                    self.0.connected(endpoint, false);
+                    last = error;
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+impl<B: Sendable> Shared<B> {
+    fn state(&self) -> MutexGuard<'_, State<B>> {
+        self.state.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// The endpoint whose turn it is, with an unused connection to it if there is one.
+    fn pick(&self, fresh: bool) -> (usize, Option<(Sender<B>, Handle)>) {
+        let mut state = self.state();
+        let State { next, endpoints, .. } = &mut *state;
+        let count = endpoints.len();
+        let turn = *next;
+        *next = (turn + 1) % count;
+        let mut chosen = turn;
+        if endpoints[turn].ejected_until.is_some() {
+            let now = Instant::now();
+            chosen = (turn..turn + count)
+                .map(|index| index % count)
+                .find(|&index| endpoints[index].ejected_until.is_none_or(|until| until <= now))
+                .unwrap_or(turn);
+        }
+        let endpoint = &mut endpoints[chosen];
+        if fresh {
+            return (chosen, None);
+        }
+        if let Some((sender, handle)) = &endpoint.shared {
+            if !sender.is_closed() {
+                return (chosen, Some((Sender::Http2(sender.clone()), handle.clone())));
+            }
+            endpoint.shared = None;
+        }
+        while let Some(Idle { sender, handle, .. }) = endpoint.idle.pop() {
+            if sender.is_ready() {
+                return (chosen, Some((Sender::Http1(sender), handle)));
+            }
+            handle.task.abort(); // It was given back, so it is either closed or of no use.
+        }
+        (chosen, None)
+    }
+
+    fn connected(&self, endpoint: usize, done: bool) {
+        let endpoint = &mut self.state().endpoints[endpoint];
+        if done {
+            endpoint.failures = 0;
+            endpoint.ejected_until = None;
+        } else {
+            let ejection = EJECTION_MIN * 2_u32.pow(endpoint.failures.min(5));
+            endpoint.failures = endpoint.failures.saturating_add(1);
+            endpoint.ejected_until = Some(Instant::now() + ejection.min(EJECTION_MAX));
+        }
+    }
+
+    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Sender<B>, Handle, bool)> {
+        if self.connector.upstream().version == Version::Http1 {
+            self.make_room();
+            let io = TokioIo::new(self.connector.connect(endpoint).await?);
+            let (sender, connection) = http1::Builder::new()
+                .max_buf_size(READ_BUFFER_BYTES_MAX)
+                .handshake(io)
+                .await
+                .map_err(io::Error::other)?;
+            return Ok((Sender::Http1(sender), drive(connection), false));
+        }
+        // One connection carries all: whoever comes second waits for the first to make it.
+        let _turn = self.endpoints[endpoint].lock().await;
+        if let Some((sender, handle)) = &self.state().endpoints[endpoint].shared
+            && !sender.is_closed()
+        {
+            return Ok((Sender::Http2(sender.clone()), handle.clone(), true));
+        }
+        let io = TokioIo::new(self.connector.connect(endpoint).await?);
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_INTERVAL)
+            .handshake(io)
+            .await
+            .map_err(io::Error::other)?;
+        let handle = drive(connection);
+        self.state().endpoints[endpoint].shared = Some((sender.clone(), handle.clone()));
+        Ok((Sender::Http2(sender), handle, false))
+    }
+
+    /// Closes one unused connection if those in use and those unused are together too many.
+    fn make_room(&self) {
+        let connections_max = self.connector.upstream().connections_max;
+        let in_use = connections_max - self.slots.available_permits().min(connections_max);
+        let mut state = self.state();
+        let idle: usize = state.endpoints.iter().map(|endpoint| endpoint.idle.len()).sum();
+        if in_use + idle > connections_max
+            && let Some(endpoint) = state.endpoints.iter_mut().max_by_key(|e| e.idle.len())
+            && !endpoint.idle.is_empty()
+        {
+            endpoint.idle.remove(0).handle.task.abort();
+        }
+    }
+}
+
+impl<B: Sendable> Lease<B> {
+    /// Whether other exchanges went over the connection before.
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Whether it is HTTP/2, where requests name the scheme and the authority.
+    pub fn is_http2(&self) -> bool {
+        matches!(self.sender, Some(Sender::Http2(_)))
+    }
+
+    /// Sends the request and returns the head of the answer.
+    ///
+    /// # Errors
+    /// With the request itself where it provably was never written.
+    pub async fn send(
+        &mut self,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+        match self.sender.as_mut().expect("it is taken only by what consumes the lease") {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(sender) => sender.try_send_request(request).await,
+        }
+    }
+
+    /// The exchange has ended cleanly, in both directions.
+    pub fn give_back(mut self) {
+        let (Some(home), Some(sender)) = (self.home.upgrade(), self.sender.take()) else { return };
+        if let Sender::Http1(sender) = sender
+            && !sender.is_closed()
+        {
+            let mut state = home.state();
+            let idle = Idle { sender, handle: self.handle.clone(), since_sweep: state.sweep };
+            state.endpoints[self.endpoint].idle.push(idle);
+        }
+    }
+
+    /// Closes the connection, HTTP/2 with everything else on it, and returns when no byte
+    /// of it can leave this process any more.
+    pub async fn close(mut self) {
+        drop(self.sender.take());
+        self.handle.task.abort();
+        self.handle.gone.cancelled().await;
+    }
+}
+
+impl<B> Drop for Lease<B> {
+    fn drop(&mut self) {
+        if let Some(Sender::Http1(_)) = self.sender {
+            self.handle.task.abort();
+        }
+    }
+}
+
+fn drive<E>(connection: impl Future<Output = Result<(), E>> + Send + 'static) -> Handle {
+    let gone = CancellationToken::new();
+    let guard = gone.clone().drop_guard();
+    let task = tokio::spawn(async move {
+        let _guard = guard; // Dropped after the connection.
+        // Whoever uses the connection is told of its errors.
+        let _ = connection.await;
+    });
+    Handle { task: task.abort_handle(), gone }
+}
+
+/// Closes connections that were unused for `idle_timeout`, at the latest.
+async fn sweep<B: Sendable>(pool: Weak<Shared<B>>, idle_timeout: Duration) {
+    let mut ticks = tokio::time::interval((idle_timeout / 2).max(Duration::from_millis(100)));
+    loop {
+        ticks.tick().await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.state();
+        state.sweep = state.sweep.wrapping_add(1);
+        let now = state.sweep;
+        for endpoint in &mut state.endpoints {
+            endpoint.idle.retain(|idle| {
+                let keep = now.wrapping_sub(idle.since_sweep) < 2 && !idle.sender.is_closed();
+                if !keep {
+                    idle.handle.task.abort();
+                }
+                keep
+            });
+        }
+    }
+}

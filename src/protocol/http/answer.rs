@@ -1,0 +1,152 @@
+//! The body of an answer on its way to the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::body::FencedBody;
+use super::flight::Flight;
+use crate::net::pool::Lease;
+
+/// An answer: Palisade's own, or the store's.
+#[derive(Default)]
+pub enum AnswerBody {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Palisade's own.
+    Own(Bytes),
+    /// The store's, streamed.
+    Relayed(Relayed),
+}
+
+/// The store's answer, with the connection that it comes over.
+pub struct Relayed {
+    incoming: Incoming,
+    lease: Option<Lease<FencedBody>>,
+    flight: Arc<Flight>,
+    stall_timeout: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+    moved: bool,
+}
+
+/// Why an answer could not be passed on to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerFault {
+    /// The store broke it off.
+    #[error("the store broke its answer off: {0}")]
+    Broken(hyper::Error),
+    /// The store stopped sending.
+    #[error("the store's answer stalled")]
+    Stalled,
+}
+
+impl Relayed {
+    /// The body of an answer whose head has arrived.
+    pub fn new(
+        incoming: Incoming,
+        lease: Lease<FencedBody>,
+        flight: Arc<Flight>,
+        stall_timeout: Duration,
+    ) -> AnswerBody {
+        let mut relayed =
+            Self { incoming, lease: Some(lease), flight, stall_timeout, stall: None, moved: false };
+        if relayed.incoming.is_end_stream() {
+            relayed.end();
+            return AnswerBody::Empty;
+        }
+        AnswerBody::Relayed(relayed)
+    }
+
+    /// The answer is complete. The connection is of further use if the request is, too.
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.flight.is_done()
+        {
+            lease.give_back();
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.moved = true;
+                if self.incoming.is_end_stream() {
+                    self.end(); // Nobody asks again after the last frame.
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(AnswerFault::Broken(error))))
+            }
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_stall(cx),
+        }
+    }
+
+    /// One timer for the whole body: it is looked at when it fires, not moved with every frame.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
+        while stall.as_mut().poll(cx).is_ready() {
+            if !std::mem::take(&mut self.moved) {
+                self.lease = None;
+                return Poll::Ready(Some(Err(AnswerFault::Stalled)));
+            }
+            stall.as_mut().reset(Instant::now() + self.stall_timeout);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Relayed {
+    fn drop(&mut self) {
+        self.flight.kill();
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        let this = self.get_mut();
+        match this {
+            Self::Relayed(relayed) => relayed.poll_frame(cx),
+            Self::Empty => Poll::Ready(None),
+            Self::Own(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *this = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Own(_) => false,
+            Self::Relayed(relayed) => relayed.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Relayed(relayed) => relayed.incoming.size_hint(),
+        }
+    }
+}

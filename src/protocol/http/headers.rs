@@ -1,0 +1,154 @@
+//! What of a message's head is for the next hop, and what is only for this one.
+//!
+//! The header map of the request is kept and changed in place.
+
+use std::net::SocketAddr;
+
+use http::header::{
+    CONNECTION, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What every request of one connection is marked with.
+#[derive(Debug)]
+pub struct Origin {
+    forwarded: HeaderValue,
+    forwarded_for: HeaderValue,
+}
+
+impl Origin {
+    /// For a client at that address, which has come over TLS.
+    pub fn new(address: SocketAddr) -> Self {
+        let ip = address.ip().to_canonical();
+        let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
+        let value = |text: String| {
+            HeaderValue::try_from(text).expect("an address is made of printable ASCII")
+        };
+        Self {
+            forwarded: value(format!("for={node};proto=https")),
+            forwarded_for: value(ip.to_string()),
+        }
+    }
+}
+
+/// The names that `Connection` lists.
+pub fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or("").split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+/// Removes what RFC 9110 section 7.6.1 says is for one connection only.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let names: Vec<HeaderName> =
+            listed(headers).filter_map(|name| name.parse().ok()).collect();
+        for name in names {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [
+        KEEP_ALIVE,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        PROXY_CONNECTION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Makes a request's head fit for the store. What the client said about where it comes from
+/// is replaced by what is known. Request trailers are dropped, so they are not announced.
+pub fn prepare_request(headers: &mut HeaderMap, origin: &Origin, host: HeaderValue, via: &HeaderValue) {
+    strip_hop_by_hop(headers);
+    for name in [HTTP2_SETTINGS, TRAILER, X_FORWARDED_PORT, X_REAL_IP] {
+        headers.remove(name);
+    }
+    headers.insert(FORWARDED, origin.forwarded.clone());
+    headers.insert(X_FORWARDED_FOR, origin.forwarded_for.clone());
+    headers.insert(X_FORWARDED_HOST, host);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    headers.append(VIA, via.clone());
+}
+
+/// Whether the request has already been through the proxy of that pseudonym.
+pub fn is_loop(headers: &HeaderMap, pseudonym: &str) -> bool {
+    headers.get_all(VIA).iter().any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|via| via.split(',').any(|hop| hop.split_whitespace().nth(1) == Some(pseudonym)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let line = |&(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn nothing_of_this_hop_goes_on_to_the_next() {
+        let mut headers = map(&[
+            ("connection", "close, X-Private"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("proxy-authorization", "secret"),
+            ("upgrade", "h2c"),
+            ("trailer", "x"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-port", "1"),
+            ("x-real-ip", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("via", "1.1 other"),
+            ("x-kept", "1"),
+        ]);
+        let origin = Origin::new("[2001:db8::1]:5".parse().unwrap());
+        let via = HeaderValue::from_static("1.1 palisade-x");
+        prepare_request(&mut headers, &origin, HeaderValue::from_static("h"), &via);
+        let expected = [
+            ("forwarded", "for=\"[2001:db8::1]\";proto=https"),
+            ("via", "1.1 other"),
+            ("via", "1.1 palisade-x"),
+            ("x-forwarded-for", "2001:db8::1"),
+            ("x-forwarded-host", "h"),
+            ("x-forwarded-proto", "https"),
+            ("x-kept", "1"),
+        ];
+        let mut rest: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        rest.sort_unstable();
+        assert_eq!(rest, expected);
+    }
+
+    #[test]
+    fn a_loop_is_known_by_the_pseudonym() {
+        let check = |via, expected| assert_eq!(is_loop(&map(&[("via", via)]), "me"), expected, "{via}");
+        check("1.1 me", true);
+        check("1.1 other, 2 me (comment)", true);
+        check("1.1 meme", false);
+        check("me", false);
+    }
+}
