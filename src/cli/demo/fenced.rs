@@ -1,6 +1,9 @@
 //! Palisade with mTLS in front of a store, from a configuration file as anybody would write it.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -96,8 +99,8 @@ fn certificates(dir: &Path) -> anyhow::Result<()> {
 /// The configuration, the store's credentials, and what the AWS CLI needs.
 fn write(dir: &Path, config: &Path, store: SocketAddr) -> std::io::Result<()> {
     std::fs::write(config, configuration(store))?;
-    std::fs::write(dir.join("store-key-id"), STORE_KEY_ID)?;
-    std::fs::write(dir.join("store-secret-key"), SECRET_KEY)?;
+    secret(&dir.join("store-key-id"), STORE_KEY_ID)?;
+    secret(&dir.join("store-secret-key"), SECRET_KEY)?;
     let aws = dir.join("aws");
     std::fs::create_dir(&aws)?;
     std::fs::write(aws.join("palisade_aws.py"), AWS_PLUGIN)?;
@@ -105,6 +108,11 @@ fn write(dir: &Path, config: &Path, store: SocketAddr) -> std::io::Result<()> {
     std::fs::write(aws.join("config-v1"), format!("[plugins]\n{plugin}"))?;
     let path = format!("cli_legacy_plugin_path = {}\n", aws.display());
     std::fs::write(aws.join("config-v2"), format!("[plugins]\n{path}{plugin}"))
+}
+
+/// Palisade warns about secrets that every user of the machine can read.
+fn secret(path: &Path, text: &str) -> std::io::Result<()> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
 /// Paths are relative to the file's own folder.
