@@ -30,6 +30,7 @@ pub(super) fn recipes(paint: Paint, world: &World) -> String {
         ("A write by the leader that holds the token:", curl("leader-b", put(TOKEN_B))),
         ("The same by the leader before it, which is told 412:", curl("leader-a", put(TOKEN_A))),
         ("A read, which needs no token:", curl("leader-a", format!("{url}{note}"))),
+        ("The AWS CLI, with a plugin that sends the token and shows the certificate:", aws),
         (
             "The seal of the next leader, with its evidence:",
             curl(
@@ -40,7 +41,6 @@ pub(super) fn recipes(paint: Paint, world: &World) -> String {
                 ),
             ),
         ),
-        ("The AWS CLI, with a plugin that sends the token and shows the certificate:", aws),
         ("Marks, holders and takeovers, in a browser:", format!("http://{}/", fenced.admin())),
     ];
     let mut text = format!("{}\n\n", paint.paint(Tone::Bold, "Palisade goes on running. Try:"));
