@@ -172,7 +172,8 @@ fn flavor(
         section.error_at("upstream", message, mend);
         return None;
     };
-    Some(Flavor::S3(s3::Settings { domains, mode: s3.clone()? }))
+    let (mode, aws_chunked) = s3.clone()?;
+    Some(Flavor::S3(s3::Settings { domains, mode, aws_chunked }))
 }
 
 fn domains(section: &Section<'_>) -> Vec<String> {
