@@ -292,6 +292,11 @@ impl Gate {
         }
     }
 
+    /// Begins to count for a rule, so that its first stale write is seen as an increase.
+    pub fn count_rule(&self, name: &Arc<str>) {
+        self.shared.metrics.rule(name);
+    }
+
     /// Resources in memory.
     pub fn active_resources(&self) -> usize {
         self.table.len()
