@@ -6,14 +6,16 @@
 //!
 //! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
 //! `admission` is the proof that a request carries, `table` finds the cell of a resource,
-//! `cell` is one fence with those who wait for it.
+//! `cell` is one fence with those who wait for it, `state` what its lock guards.
 
 mod admission;
 mod cell;
 mod driver;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
