@@ -3,5 +3,5 @@
 pub mod connect;
 pub mod identity;
 pub mod listen;
-pub mod tls;
 pub mod pool;
+pub mod tls;

@@ -219,7 +219,10 @@ fn a_control_character_in_a_path_makes_no_resource() {
     };
     let rules = Rules::new(vec![Arc::new(rule)]);
     assert_eq!(rules.find("/a\nb/c").map(|_| ()), Err(ResourceError::ControlCharacter));
-    assert_eq!(rules.find(&format!("/{}", "a".repeat(513))).map(|_| ()), Err(ResourceError::TooLong));
+    assert_eq!(
+        rules.find(&format!("/{}", "a".repeat(513))).map(|_| ()),
+        Err(ResourceError::TooLong)
+    );
     assert!(rules.find("//x").expect("no error").is_none());
     let found = rules.find("/a/b").expect("no error").expect("a match");
     assert_eq!(found.resource.as_str(), "a");

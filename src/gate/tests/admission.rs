@@ -95,9 +95,7 @@ async fn writers_wait_for_a_raise_and_go_on_in_the_order_of_their_arrival() {
     }
     let mut answers: Vec<_> = std::iter::from_fn(|| order.try_recv().ok()).collect();
     answers.sort_by_key(|(_, admitted)| *admitted); // The refused one first; the others stay in order.
-    let expected: Vec<_> = [(3, false)]
-        .into_iter()
-        .chain([0, 1, 2, 4, 5, 6, 7].map(|n| (n, true)))
-        .collect();
+    let expected: Vec<_> =
+        [(3, false)].into_iter().chain([0, 1, 2, 4, 5, 6, 7].map(|n| (n, true))).collect();
     assert_eq!(answers, expected);
 }

@@ -48,17 +48,22 @@ pub enum AnswerFault {
 }
 
 impl Relayed {
-    /// The body of an answer whose head has arrived.
+    /// The body of an answer whose head has arrived. The answer to HEAD has none, even if the
+    /// store sends one.
     pub fn new(
         incoming: Incoming,
         lease: Lease<FencedBody>,
         flight: Arc<Flight>,
         stall_timeout: Duration,
+        to_head: bool,
     ) -> AnswerBody {
         let mut relayed =
             Self { incoming, lease: Some(lease), flight, stall_timeout, stall: None, moved: false };
         if relayed.incoming.is_end_stream() {
             relayed.end();
+            return AnswerBody::Empty;
+        }
+        if to_head {
             return AnswerBody::Empty;
         }
         AnswerBody::Relayed(relayed)
@@ -73,7 +78,10 @@ impl Relayed {
         }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.moved = true;
@@ -95,7 +103,10 @@ impl Relayed {
     }
 
     /// One timer for the whole body: it is looked at when it fires, not moved with every frame.
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+    fn poll_stall(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
         while stall.as_mut().poll(cx).is_ready() {
             if !std::mem::take(&mut self.moved) {

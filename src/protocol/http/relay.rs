@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response, request};
+use http::{Method, Request, Response, request};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
@@ -116,6 +116,7 @@ async fn exchange(
 ) -> Result<Response<AnswerBody>, Failure> {
     let Forwarding { head, body, flight, commits_at_head, stall_timeout } = forwarding;
     let mut lost = pin!(flight.lost());
+    let to_head = head.method == Method::HEAD;
     let mut request = Request::from_parts(head, body);
     let mut fresh = false;
     let (response, lease) = loop {
@@ -162,7 +163,9 @@ async fn exchange(
                 flight.settle();
                 return Err(Failure::NotTaken(error.to_string()));
             }
-            Ok(Err((None, error))) => return Err(broken(&flight, lease, None, explain(&error)).await),
+            Ok(Err((None, error))) => {
+                return Err(broken(&flight, lease, None, explain(&error)).await);
+            }
             Err(stall) => {
                 let what = match stall {
                     Some(_) => "it took longer than response_timeout",
@@ -175,7 +178,8 @@ async fn exchange(
     flight.stop();
     flight.settle();
     let (head, incoming): (_, Incoming) = response.into_parts();
-    Ok(Response::from_parts(head, Relayed::new(incoming, lease, Arc::clone(&flight), stall_timeout)))
+    let body = Relayed::new(incoming, lease, Arc::clone(&flight), stall_timeout, to_head);
+    Ok(Response::from_parts(head, body))
 }
 
 /// Lost while there was no connection yet.

@@ -50,7 +50,9 @@ async fn connections_are_kept_on_both_sides() {
     let mut client = rig.connect("leader-a", false).await;
     for n in 0..20 {
         let request = match n % 3 {
-            0 => "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 7\r\nContent-Length: 3\r\n\r\nabc",
+            0 => {
+                "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 7\r\nContent-Length: 3\r\n\r\nabc"
+            }
             1 => "GET /data/1/x HTTP/1.1\r\nHost: s\r\n\r\n",
             _ => "DELETE /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 7\r\n\r\n",
         };
@@ -66,7 +68,8 @@ async fn a_refused_small_write_keeps_the_connection() {
     assert_eq!(rig.put("leader-b", "/data/1/x", 8, "b").await.status, 200);
     let mut client = rig.connect("leader-a", false).await;
     for _ in 0..3 {
-        let request = "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 7\r\nContent-Length: 3\r\n\r\nabc";
+        let request =
+            "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 7\r\nContent-Length: 3\r\n\r\nabc";
         client.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(read_answer(&mut client).await.status, 412);
     }
@@ -106,7 +109,9 @@ async fn what_no_rule_matches_goes_by_the_listener() {
 async fn the_reserved_prefix_seals_and_tells() {
     let rig = Rig::new().await;
     let seal = |token: &str, more: &str| {
-        format!("POST /.palisade/seal?path=/data/1/a%20b HTTP/1.1\r\nHost: s\r\nContent-Length: 0\r\nFencing-Token: {token}\r\n{more}\r\n")
+        format!(
+            "POST /.palisade/seal?path=/data/1/a%20b HTTP/1.1\r\nHost: s\r\nContent-Length: 0\r\nFencing-Token: {token}\r\n{more}\r\n"
+        )
     };
     let answer = rig.ask("leader-a", &seal("3", "Fencing-Wait: 5s\r\n")).await;
     assert_eq!((answer.status, answer.member("mark").as_str()), (200, "3"), "{answer:?}");
@@ -135,7 +140,10 @@ async fn a_takeover_that_takes_longer_than_wanted_is_told_unsettled() {
     })
     .await;
     let mut client = rig.connect("leader-a", false).await;
-    client.write_all(b"DELETE /data/1/hold HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"DELETE /data/1/hold HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\n\r\n")
+        .await
+        .unwrap();
     rig.wait_seen(1).await;
     let request = "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 2\r\nFencing-Wait: 100ms\r\nContent-Length: 1\r\n\r\na";
     let answer = rig.ask("leader-b", request).await;

@@ -63,7 +63,8 @@ async fn writes_and_reads_go_through() {
         assert_eq!(send(&mut client, read).await.headers()["content-length"], "6");
         let seen = rig.seen();
         assert!(seen[0].complete && seen[0].bytes == 3, "{seen:?}");
-        let target = if version == Version::Http2 { "http://s/data/1/x?y=1" } else { "/data/1/x?y=1" };
+        let target =
+            if version == Version::Http2 { "http://s/data/1/x?y=1" } else { "/data/1/x?y=1" };
         assert_eq!(seen[0].target, target);
         let host = seen[0].headers.get("host").map(|host| host.to_str().unwrap());
         assert_eq!(host, (version == Version::Http1).then_some("s"));
@@ -120,7 +121,8 @@ async fn what_became_of_a_write_is_told_truthfully() {
         let mut ask = async |path: &str| {
             let body = Full::new(Bytes::from("abc")).boxed();
             let response = send(&mut client, put(path, 7, body)).await;
-            let refusal = response.headers().get("fencing-refusal").map(|r| r.to_str().unwrap().to_owned());
+            let refusal =
+                response.headers().get("fencing-refusal").map(|r| r.to_str().unwrap().to_owned());
             (response.status().as_u16(), refusal)
         };
         let unknown = (520, Some("outcome_unknown".to_owned()));

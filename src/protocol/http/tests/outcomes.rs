@@ -42,7 +42,12 @@ async fn a_store_that_never_answers_is_unknown() {
     let answer = rig.put("leader-a", "/data/1/silent", 1, "abc").await;
     check(&answer, 520, "outcome_unknown", "unknown", false);
     assert_eq!(rig.in_flight("data/1").await, (0, 0, 1));
-    rig.wait_in_flight("data/1", (0, 0, 0)).await;
+    // It may still land, so the next leader waits, and is told.
+    let seal = "POST /.palisade/seal?path=/data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 2\r\nContent-Length: 0\r\n\r\n";
+    let sealed = rig.ask("leader-b", seal).await;
+    let document: serde_json::Value = serde_json::from_str(&sealed.body).unwrap();
+    assert_eq!(document["takeover"]["unknown"], 1, "{document}");
+    assert_eq!(rig.in_flight("data/1").await, (0, 0, 0));
 }
 
 #[tokio::test]
@@ -51,7 +56,8 @@ async fn a_store_that_hangs_up_in_the_middle_of_the_body_has_nothing() {
     let endpoints = Some(vec![listener.local_addr().unwrap()]);
     let rig = Rig::with(Options { endpoints, ..Options::default() }).await;
     let mut client = rig.connect("leader-a", false).await;
-    let head = "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\nContent-Length: 10\r\n\r\n12345";
+    let head =
+        "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\nContent-Length: 10\r\n\r\n12345";
     client.write_all(head.as_bytes()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
     socket.readable().await.unwrap();
@@ -66,7 +72,9 @@ async fn an_early_answer_is_passed_on_and_the_write_never_completes() {
     for path in ["/data/1/early", "/data/1/early-drop"] {
         let rig = Rig::new().await;
         let mut client = rig.connect("leader-a", false).await;
-        let head = format!("PUT {path} HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\nContent-Length: 10\r\n\r\n12345");
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\nContent-Length: 10\r\n\r\n12345"
+        );
         client.write_all(head.as_bytes()).await.unwrap();
         let answer = read_answer(&mut client).await;
         assert_eq!((answer.status, answer.body.as_str()), (403, "no"), "{answer:?}");
@@ -83,7 +91,8 @@ async fn an_early_answer_is_passed_on_and_the_write_never_completes() {
 async fn a_client_that_hangs_up_before_the_end_leaves_nothing() {
     let rig = Rig::new().await;
     let mut client = rig.connect("leader-a", false).await;
-    let head = "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\nContent-Length: 10\r\n\r\n12345";
+    let head =
+        "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\nContent-Length: 10\r\n\r\n12345";
     client.write_all(head.as_bytes()).await.unwrap();
     rig.wait_in_flight("data/1", (1, 0, 0)).await;
     drop(client);
@@ -93,8 +102,11 @@ async fn a_client_that_hangs_up_before_the_end_leaves_nothing() {
 
 #[tokio::test]
 async fn a_write_goes_on_when_its_client_hangs_up_after_the_end() {
-    let rig = Rig::with(Options { response_timeout: Duration::from_secs(4), ..Options::default() }).await;
-    for body in ["Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"] {
+    let rig =
+        Rig::with(Options { response_timeout: Duration::from_secs(4), ..Options::default() }).await;
+    for body in
+        ["Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"]
+    {
         let mut client = rig.connect("leader-a", false).await;
         let request = format!("PUT /data/1/hold HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\n{body}");
         client.write_all(request.as_bytes()).await.unwrap();
@@ -117,14 +129,17 @@ async fn a_body_that_stalls_or_is_too_large_is_refused() {
         ..Limits::default()
     };
     let rig = Rig::with(Options { limits, ..Options::default() }).await;
-    let put = |rest: &str| format!("PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\n{rest}");
+    let put =
+        |rest: &str| format!("PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 1\r\n{rest}");
     let answer = rig.ask("leader-a", &put("Content-Length: 8\r\n\r\n1234")).await;
     check(&answer, 408, "body_stalled", "not_applied", false);
     let answer = rig.ask("leader-a", &put("Content-Length: 9\r\n\r\n")).await;
     check(&answer, 413, "body_too_large", "not_applied", false);
-    let answer = rig.ask("leader-a", &put("Transfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n")).await;
+    let answer =
+        rig.ask("leader-a", &put("Transfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n")).await;
     check(&answer, 413, "body_too_large", "not_applied", false);
-    let answer = rig.ask("leader-a", &put("Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\nzz\r\n")).await;
+    let answer =
+        rig.ask("leader-a", &put("Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\nzz\r\n")).await;
     check(&answer, 400, "body_broken", "not_applied", false);
     rig.wait_in_flight("data/1", (0, 0, 0)).await;
     assert!(rig.seen().iter().all(|seen| !seen.complete));
@@ -149,7 +164,12 @@ async fn the_fence_refuses_as_the_contract_says() {
         ("leader-a", with("Fencing-Token: 5\r\n").replace("/data/", "/none/"), 403, "no_rule"),
         ("leader-a", "GET /sealed/x HTTP/1.1\r\nHost: s\r\n\r\n".to_owned(), 428, "token_required"),
         ("worker", "GET /data/1/x HTTP/1.1\r\nHost: s\r\n\r\n".to_owned(), 403, "forbidden"),
-        ("leader-a", "GET /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 4\r\n\r\n".to_owned(), 412, "stale"),
+        (
+            "leader-a",
+            "GET /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 4\r\n\r\n".to_owned(),
+            412,
+            "stale",
+        ),
         ("worker", "GET /none HTTP/1.1\r\nHost: s\r\n\r\n".to_owned(), 403, "no_rule"),
     ] {
         let answer = rig.ask(identity, &request).await;

@@ -26,9 +26,7 @@ use crate::net::tls::ServerTls;
 use crate::protocol::http::{
     Flavor, Front, Limits, Listener, Service, TOKEN_HEADER, Unmatched, serve_connection,
 };
-use crate::rules::{
-    CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Rules, Template, Who,
-};
+use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Rules, Template, Who};
 
 /// The longest that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,7 +83,14 @@ impl Default for Options {
     }
 }
 
-fn rule(name: &str, pattern: &str, resource: &str, commit_point: CommitPoint, reads: Reads, settle_timeout: Duration) -> Arc<Rule> {
+fn rule(
+    name: &str,
+    pattern: &str,
+    resource: &str,
+    commit_point: CommitPoint,
+    reads: Reads,
+    settle_timeout: Duration,
+) -> Arc<Rule> {
     let pattern = Pattern::parse(pattern).unwrap();
     let globs = |texts: &[&str]| Globs::new(texts.iter().copied()).unwrap();
     Arc::new(Rule {
@@ -134,7 +139,14 @@ impl Rig {
         };
         let settle = options.settle_timeout;
         let rules = Rules::new(vec![
-            rule("data", "/data/{shard}/**", "data/{shard}", CommitPoint::LastByte, Reads::Open, settle),
+            rule(
+                "data",
+                "/data/{shard}/**",
+                "data/{shard}",
+                CommitPoint::LastByte,
+                Reads::Open,
+                settle,
+            ),
             rule("head", "/head/**", "head", CommitPoint::Head, Reads::Open, settle),
             rule("sealed", "/sealed/**", "sealed", CommitPoint::LastByte, Reads::Token, settle),
         ]);

@@ -33,25 +33,73 @@ async fn ambiguous_requests_never_reach_the_store() {
         (format!("put /data/1/x HTTP/1.1\r\n{t}\r\n"), 405),
         (format!("Get /data/1/x HTTP/1.1\r\n{t}\r\n"), 405),
         (format!("OPTIONS * HTTP/1.1\r\n{t}\r\n"), 400),
-        (format!("GET /data/1/x HTTP/1.1\r\n{t}Upgrade: websocket\r\nConnection: upgrade\r\n\r\n"), 400),
+        (
+            format!(
+                "GET /data/1/x HTTP/1.1\r\n{t}Upgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+            ),
+            400,
+        ),
         (format!("GET /data/1/x HTTP/1.1\r\n{t}Content-Length: 3\r\n\r\nabc"), 400),
         (format!("GET /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400),
         // Framing.
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
         (format!("PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"), 400),
         (format!("PUT /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), 400),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"
+            ),
+            400,
+        ),
         (format!("PUT /data/1/x HTTP/1.1\r\n{t}Content-Length: +1\r\n\r\na"), 400),
         (format!("PUT /data/1/x HTTP/1.1\r\n{t}Content-Length: 1, 1\r\n\r\na"), 400),
         (format!("PUT /data/1/x HTTP/1.1\r\n{t}X: a\r\n b\r\nContent-Length: 1\r\n\r\na"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Expect: 200-maybe\r\nContent-Length: 1\r\n\r\na"), 417),
+        (
+            format!("PUT /data/1/x HTTP/1.1\r\n{t}Expect: 200-maybe\r\nContent-Length: 1\r\n\r\na"),
+            417,
+        ),
         // The token on the way out.
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Connection: fencing-token\r\nContent-Length: 1\r\n\r\na"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Connection: close, Host\r\nContent-Length: 1\r\n\r\na"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Connection: content-length\r\nContent-Length: 1\r\n\r\na"), 400),
-        (format!("PUT /data/1/x HTTP/1.1\r\n{t}Fencing-Wait: soon\r\nContent-Length: 1\r\n\r\na"), 400),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Connection: fencing-token\r\nContent-Length: 1\r\n\r\na"
+            ),
+            400,
+        ),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Connection: close, Host\r\nContent-Length: 1\r\n\r\na"
+            ),
+            400,
+        ),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Connection: content-length\r\nContent-Length: 1\r\n\r\na"
+            ),
+            400,
+        ),
+        (
+            format!(
+                "PUT /data/1/x HTTP/1.1\r\n{t}Fencing-Wait: soon\r\nContent-Length: 1\r\n\r\na"
+            ),
+            400,
+        ),
         // Been here before.
         (format!("GET /data/1/x HTTP/1.1\r\n{t}Via: 1.1 palisade-main-test\r\n\r\n"), 508),
     ] {
@@ -63,9 +111,21 @@ async fn ambiguous_requests_never_reach_the_store() {
 async fn ambiguous_paths_never_reach_a_rule() {
     let rig = Rig::new().await;
     for path in [
-        "/data//1/x", "//data/1/x", "/data/1/../2/x", "/data/1/%2e%2e/x", "/data/./1/x", "/data/1%2fx",
-        "/data/1%5cx", "/data/1\\x", "/data/1/%00", "/data/1/%", "/data/1/%zz", "/data/1/%252e", "/data/1/%ff",
-        "/%2epalisade/whoami", "/.palisade%2fwhoami",
+        "/data//1/x",
+        "//data/1/x",
+        "/data/1/../2/x",
+        "/data/1/%2e%2e/x",
+        "/data/./1/x",
+        "/data/1%2fx",
+        "/data/1%5cx",
+        "/data/1\\x",
+        "/data/1/%00",
+        "/data/1/%",
+        "/data/1/%zz",
+        "/data/1/%252e",
+        "/data/1/%ff",
+        "/%2epalisade/whoami",
+        "/.palisade%2fwhoami",
     ] {
         check(&rig, &format!("GET {path} HTTP/1.1\r\nHost: s\r\n\r\n"), 400).await;
     }

@@ -12,7 +12,8 @@ const SEAL: &str = "POST /.palisade/seal?path=/data/1/x HTTP/1.1\r\nHost: s\r\nF
 async fn cut(head: &str, part: &str, rest: &str) {
     let rig = Rig::new().await;
     let mut client = rig.connect("leader-a", false).await;
-    let request = format!("PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\n{head}\r\n\r\n");
+    let request =
+        format!("PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\n{head}\r\n\r\n");
     client.write_all(request.as_bytes()).await.unwrap();
     client.write_all(part.as_bytes()).await.unwrap();
     rig.wait_in_flight("data/1", (1, 0, 0)).await;
@@ -27,7 +28,11 @@ async fn cut(head: &str, part: &str, rest: &str) {
 
     let _ = client.write_all(rest.as_bytes()).await;
     let answer = read_answer(&mut client).await;
-    assert_eq!((answer.status, answer.header("fencing-refusal")), (412, Some("stale")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("fencing-refusal")),
+        (412, Some("stale")),
+        "{answer:?}"
+    );
     assert_eq!(answer.member("mark"), "34");
     assert_eq!(answer.member("holder"), "leader-b");
     assert_eq!(answer.member("outcome"), "not_applied");
@@ -49,7 +54,9 @@ async fn an_upload_that_the_store_does_not_take_in_is_cut_at_once() {
     let rig = Rig::new().await;
     let mut client = rig.connect("leader-a", false).await;
     let len = 64 << 20;
-    let head = format!("PUT /data/1/slow HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: {len}\r\n\r\n");
+    let head = format!(
+        "PUT /data/1/slow HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: {len}\r\n\r\n"
+    );
     client.write_all(head.as_bytes()).await.unwrap();
     let (mut reader, mut writer) = client.into_split();
     let upload = tokio::spawn(async move {
@@ -68,7 +75,11 @@ async fn an_upload_that_the_store_does_not_take_in_is_cut_at_once() {
     assert_eq!(rig.ask("leader-b", SEAL).await.status, 200);
     let mut bytes = vec![0; 4096];
     let count = tokio::io::AsyncReadExt::read(&mut reader, &mut bytes).await.unwrap();
-    assert!(bytes[..count].starts_with(b"HTTP/1.1 412"), "{}", String::from_utf8_lossy(&bytes[..count]));
+    assert!(
+        bytes[..count].starts_with(b"HTTP/1.1 412"),
+        "{}",
+        String::from_utf8_lossy(&bytes[..count])
+    );
     let (sent, _writer) = upload.await.unwrap();
     // Sockets, hyper's buffers and the linger, but nowhere near the whole.
     assert!(sent < len / 2, "{sent} bytes were taken from the client");
@@ -84,7 +95,8 @@ async fn a_takeover_waits_for_a_write_past_its_commit_point() {
         })
         .await;
         let mut client = rig.connect("leader-a", false).await;
-        let request = format!("{name} /data/1/hold HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\n{body}");
+        let request =
+            format!("{name} /data/1/hold HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\n{body}");
         client.write_all(request.as_bytes()).await.unwrap();
         rig.wait_seen(1).await;
         let mut newer = rig.connect("leader-b", false).await;
@@ -125,7 +137,8 @@ async fn a_write_that_the_store_never_answers_is_given_up_on() {
 async fn a_write_that_counts_from_its_head_is_past_its_commit_point_at_once() {
     let rig = Rig::new().await;
     let mut client = rig.connect("leader-a", false).await;
-    let request = "PUT /head/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: 10\r\n\r\n12345";
+    let request =
+        "PUT /head/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: 10\r\n\r\n12345";
     client.write_all(request.as_bytes()).await.unwrap();
     rig.wait_in_flight("head", (0, 1, 0)).await;
     drop(client);

@@ -93,7 +93,10 @@ async fn a_large_answer_waits_for_a_slow_client() {
     let mut client = rig.connect("reader", false).await;
     client.write_all(b"GET /data/1/x HTTP/1.1\r\nHost: s\r\n\r\n").await.unwrap();
     let sent = store.await.unwrap();
-    assert!(sent < len / 2, "{sent} bytes were taken from the store for a client that reads nothing");
+    assert!(
+        sent < len / 2,
+        "{sent} bytes were taken from the store for a client that reads nothing"
+    );
 }
 
 /// An answer that breaks off must not look complete.
