@@ -1,12 +1,40 @@
 //! The configuration: one TOML file, read once into types that cannot be wrong.
 //!
-//! Each layer owns its settings; here they are filled.
+//! Each layer owns its settings; here they are filled. `raw` says which keys there are,
+//! `section` takes their values with their places, and whatever is wrong is collected, so
+//! that all of it is told in one go. `config/palisade.toml` explains every key.
 
-use std::path::PathBuf;
+mod checks;
+mod files;
+mod listeners;
+mod names;
+mod problem;
+mod raw;
+mod resources;
+mod section;
+mod server;
+#[cfg(test)]
+mod tests;
+mod upstreams;
+mod values;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use toml::de::DeTable;
+
+pub use problem::{Problem, Severity};
+pub use values::show_duration;
+
 use crate::protocol::http::Listener;
+use crate::rules::Rules;
 use crate::{admin, audit, gate, telemetry};
+use problem::Source;
+use section::{Report, Section};
+
+/// The largest configuration file.
+const FILE_MAX_BYTES: usize = 4 << 20;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A whole configuration. If there is one, it can be served.
 #[derive(Clone, Debug)]
@@ -27,6 +55,8 @@ pub struct Config {
     pub workers: usize,
     /// How long requests may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// How many `[[resources]]` there are.
+    pub rules: usize,
 }
 
 /// Which ledger.
@@ -37,4 +67,95 @@ pub enum Ledger {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl Config {
+    /// Reads a file and everything that it names. Relative paths start at its directory.
+    ///
+    /// With the configuration come warnings.
+    ///
+    /// # Errors
+    /// Everything that is wrong, warnings too, in the order of the file.
+    pub fn load(file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let whole =
+            |message: String, mend: &str| vec![Problem::whole(file, message, mend.to_owned())];
+        let bytes = std::fs::read(file)
+            .map_err(|error| whole(format!("cannot be read: {error}"), "name a file"))?;
+        if bytes.len() > FILE_MAX_BYTES {
+            return Err(whole(format!("has more than {FILE_MAX_BYTES} bytes"), "make it smaller"));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = bytes[..error.valid_up_to()].split(|b| *b == b'\n').count();
+            whole(format!("is not UTF-8 in line {line}"), "save it as UTF-8")
+        })?;
+        Self::parse(text, file, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads the text of a file.
+    fn parse(
+        text: &str,
+        file: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let source = Source::new(file, text);
+        let (table, syntax) = DeTable::parse_recoverable(text);
+        if !syntax.is_empty() {
+            // What stands in a broken line is a guess, so nothing else is said.
+            let problem = |error: &toml::de::Error| {
+                let span = error.span().unwrap_or(0..0);
+                let message = format!("this is not TOML: {}", error.message());
+                source.problem(Severity::Error, &span, message, String::new())
+            };
+            return Err(syntax.iter().map(problem).collect());
+        }
+        // A path that is still relative means something else after a change of directory.
+        let directory = std::path::absolute(file).ok();
+        let directory = directory.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+        let report = Report::new(source, directory, env);
+        let config = read(&Section::root(&report, table.get_ref(), &raw::ROOT));
+        let problems = report.into_problems();
+        match config {
+            Some(config) if !problems.iter().any(Problem::is_error) => Ok((config, problems)),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn read(root: &Section<'_>) -> Option<Config> {
+    let report = root.report();
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = root.count("workers", 1..=1024).unwrap_or_else(cores);
+    let drain_timeout = root.duration("drain_timeout").unwrap_or(DRAIN_TIMEOUT);
+    let ledger = server::ledger(root);
+    let gate = server::gate(root);
+    let admin = server::admin(root);
+    let log = server::log(root);
+    let audit = server::audit(root);
+    let upstreams = upstreams::read(root);
+    let listeners = listeners::read(root, &upstreams);
+    let rules = resources::read(root, &listeners);
+    checks::addresses(report, &listeners, admin.as_ref());
+    checks::unused(report, &upstreams);
+    checks::rules(report, &rules, &listeners);
+    for rule in &rules {
+        checks::times(report, rule, &listeners);
+    }
+    let listeners = listeners.into_iter().map(|listener| {
+        let name = *listener.name.get_ref();
+        let protocol = listener.protocol?;
+        let on = rules.iter().filter(|rule| rule.is_on(name));
+        let rules = on.map(|rule| rule.rule_for(protocol)).collect();
+        listener.finish(Rules::new(rules))
+    });
+    Some(Config {
+        listeners: listeners.collect::<Option<_>>()?,
+        ledger: ledger?,
+        gate,
+        admin: admin?.into_inner(),
+        log,
+        audit: audit?,
+        workers,
+        drain_timeout,
+        rules: rules.len(),
+    })
 }

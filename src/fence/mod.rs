@@ -12,6 +12,11 @@ mod register;
 mod resource;
 mod token;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
 pub use claim::{Claim, Holder, Mark, Record, TokenRules};
 pub use permit::{Cut, Fate, Permit, Sent};
 pub use refusal::{Action, Refusal};

@@ -183,6 +183,8 @@ pub struct Register {
     epoch: u32,
     queue_max: u32,
     busy: Option<Box<Busy>>,
+    /// What a takeover did before the ledger failed it. The one that ends it tells that too.
+    unfinished: Option<Box<Takeover>>,
     last: Option<Arc<Takeover>>,
 }
 
@@ -234,6 +236,7 @@ impl Register {
             epoch: 0,
             queue_max: queue_max.max(1),
             busy: None,
+            unfinished: None,
             last: None,
         }
     }
@@ -270,7 +273,10 @@ impl Register {
     }
 
     /// Whether it could be forgotten and loaded again later without losing anything.
-    /// Unknown writes count against it until they have expired.
+    /// Unknown writes count against it until they have expired. (What is lost is evidence:
+    /// of the last takeover, and of one that the ledger has failed.)
+    ///
+    /// Not enough for a clean end of the process: leftovers may still land then.
     pub fn is_idle(&self) -> bool {
         self.busy.is_none() && self.streaming == 0 && self.sent == 0 && self.unknown == 0
     }
@@ -340,9 +346,10 @@ impl Register {
             Linger::Sent => {}
             Linger::Unknown => given_up = std::mem::take(&mut self.unknown),
         }
-        if let Some(busy) = &mut self.busy {
-            busy.progress.unknown = busy.progress.unknown.saturating_add(given_up);
-            busy.progress.leftovers |= waited_out;
+        let busy = self.busy.as_mut().map(|busy| &mut busy.progress);
+        if let Some(progress) = busy.or(self.unfinished.as_deref_mut()) {
+            progress.unknown = progress.unknown.saturating_add(given_up);
+            progress.leftovers |= waited_out;
         }
         self.advance(&mut effects);
         effects
@@ -448,7 +455,7 @@ impl Register {
                 Verdict::Refuse(Refusal::Conflict { token: *token, holder: mark.holder.clone() })
             }
         } else {
-            let limit = limit_above(mark.token, &ask.rules);
+            let limit = limit_above(mark.token, *token, &ask.rules);
             if *token > limit || token.counter() > Token::MAX.counter() {
                 Verdict::Refuse(Refusal::Implausible { token: *token, mark: mark.token, limit })
             } else if !ask.may_raise {
@@ -576,6 +583,9 @@ impl Register {
     /// The ledger is out of reach: nobody waits for it, and the next request tries again.
     fn fail(&mut self, effects: &mut Effects) {
         let Some(busy) = self.busy.take() else { return };
+        if busy.progress.to.token > Token::ZERO {
+            self.unfinished = Some(Box::new(busy.progress));
+        }
         for Ask { ticket, .. } in busy.queue {
             effects.push(Effect::Refuse { ticket, refusal: Refusal::LedgerUnavailable });
         }
@@ -608,18 +618,19 @@ impl Register {
     fn busy(&mut self) -> &mut Busy {
         self.busy.get_or_insert_with(|| {
             let queue = VecDeque::new();
-            Box::new(Busy { stage: Stage::Loading, queue, progress: Takeover::default() })
+            let progress = self.unfinished.take().map_or_else(Takeover::default, |kept| *kept);
+            Box::new(Busy { stage: Stage::Loading, queue, progress })
         })
     }
 }
 
-fn limit_above(mark: Token, rules: &TokenRules) -> Token {
-    // A later incarnation starts counting again.
-    let (incarnation, from) = if rules.incarnation > mark.incarnation() {
-        (rules.incarnation, 0)
-    } else {
-        (mark.incarnation(), mark.counter())
-    };
+/// The largest token that is believed in the incarnation of `token`, or, where that is one
+/// to come, in the last one.
+fn limit_above(mark: Token, token: Token, rules: &TokenRules) -> Token {
+    let last = rules.incarnation.max(mark.incarnation());
+    let incarnation = token.incarnation().min(last);
+    // A later incarnation starts counting again; the mark's own goes on from the mark.
+    let from = if incarnation == mark.incarnation() { mark.counter() } else { 0 };
     let counter = from.saturating_add(rules.max_jump).min(Token::MAX.counter());
     Token::new(incarnation, counter)
 }

@@ -191,6 +191,28 @@ impl Gate {
         })
     }
 
+    /// Returns when every write below the mark has settled, and leaves the mark where it
+    /// is: an operator's seal, which takes the resource from nobody.
+    ///
+    /// # Errors
+    /// The refusal; [`Refusal::Stale`] when the mark has moved on meanwhile.
+    pub async fn reseal(&self, resource: &Resource, operator: &Peer) -> Result<Sealed, Refusal> {
+        let mark = self.status(resource).await?.mark;
+        let settle_timeout = self.shared.settings.settle_timeout_max;
+        self.sealed(Question {
+            resource,
+            claim: mark,
+            intent: Intent::Seal,
+            may_raise: false,
+            rules: TokenRules::default(),
+            peer: operator,
+            rule: None,
+            settle_timeout,
+            wait: settle_timeout * 2,
+        })
+        .await
+    }
+
     /// Raises a resource to the next incarnation in the name of an operator, so that
     /// tokens of a reset source (`incarnation.counter`) outrank every old one. Quiesces first.
     ///

@@ -130,9 +130,12 @@ pub(super) fn open<B: StorageBackend>(
 
 /// A transaction that is durable and cannot be rolled back once committed.
 ///
-/// Two-phase commit, because with redb's single-phase one a commit that turns out to be
-/// damaged later is rolled back silently at the next open, and marks would go down. Quick
-/// repair, so that a start after a crash does not depend on the size of the file.
+/// Two-phase commit, for two reasons. With redb's single-phase one a commit that turns out to
+/// be damaged later is rolled back silently at the next open, and marks would go down. And
+/// after a failed fsync the system may go on to show pages that never reached the disk: here
+/// no commit points to pages before their own fsync has succeeded, and the header, which
+/// does the pointing, is written and synced again by the next open. Quick repair, so that a
+/// start after a crash need not depend on the size of the file.
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut txn = database.begin_write()?;
     txn.set_durability(Durability::Immediate)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::super::{Embedded, Settings};
+use super::super::{Embedded, OpenError, Settings};
 use super::reopen;
 use crate::fence::RaiseOutcome;
 use crate::ledger::Ledger;
@@ -69,9 +69,11 @@ fn run_child(path: &Path, after_first: Duration) -> Vec<(u64, u64)> {
     });
     let started = first.recv_timeout(Duration::from_secs(20));
     std::thread::sleep(after_first);
+    let second = Embedded::open(path, Settings::default()).err();
     child.kill().unwrap();
     child.wait().unwrap();
     started.expect("the child raised nothing");
+    assert!(matches!(second, Some(OpenError::AlreadyOpen { .. })), "opened twice: {second:?}");
     listener.join().unwrap()
 }
 

@@ -70,6 +70,23 @@ async fn it_is_opened_once() {
     open(&path).unwrap();
 }
 
+#[test]
+fn of_many_first_starts_one_wins() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = &folder.path().join("ledger");
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| open(path))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let losers: Vec<_> = opened.iter().filter_map(|opened| opened.as_ref().err()).collect();
+        assert_eq!(losers.len(), 7, "{losers:?}");
+        for error in losers {
+            assert!(matches!(error, OpenError::AlreadyOpen { .. }), "{error:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_ledger_is_refused() {
     let folder = tempfile::tempdir().unwrap();

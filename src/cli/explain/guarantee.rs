@@ -1,0 +1,92 @@
+//! Which guarantee a route has and why, by the last table of the contract.
+
+use crate::config::show_duration;
+use crate::fence::{Action, Token};
+use crate::protocol::http::{Flavor, Listener, s3};
+use crate::rules::{Reads, Rule};
+
+/// Of a request that is refused whatever the mark is.
+pub(super) const REFUSED: &str = "refused: nothing reaches the store";
+
+/// A rule on a listener, and the token that is brought there.
+pub(super) struct Route<'a> {
+    pub(super) listener: &'a Listener,
+    pub(super) rule: &'a Rule,
+    pub(super) token: Option<Token>,
+}
+
+impl Route<'_> {
+    /// The class first, then what it rests on.
+    pub(super) fn sentences(&self, action: Action) -> Vec<String> {
+        if action != Action::Read {
+            return self.write();
+        }
+        let first = match (self.token, self.rule.reads) {
+            (Some(_), _) => {
+                "sealed read (G2): it sees every write of older leaders, and none lands after it"
+            }
+            (None, Reads::Open) => {
+                "open read: not fenced; a write of an older leader may still land after it, so a \
+                 new leader brings its token with its first read"
+            }
+            (None, Reads::Token) => REFUSED,
+        };
+        match self.token {
+            Some(_) => [vec![first.to_owned()], self.limits()].concat(),
+            None => vec![first.to_owned()],
+        }
+    }
+
+    fn write(&self) -> Vec<String> {
+        let first = "fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of \
+                     writers and of Palisade; G5 is not asked: the embedded ledger serves one process";
+        [vec![first.to_owned()], self.limits()].concat()
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let settle = show_duration(self.rule.settle_timeout);
+        let mut sentences = vec![
+            format!(
+                "not kept: a write that the store applies later than {settle} after its last byte \
+                 without having answered"
+            ),
+            format!("after an unclean restart, each resource's first takeover waits {settle} once"),
+            format!(
+                "an invented token is bounded by `max_jump` ({}) and by who may raise",
+                self.rule.tokens.max_jump
+            ),
+        ];
+        sentences.push(match &self.listener.flavor {
+            Flavor::S3(s3::Settings { mode: s3::Mode::ReSign { .. }, .. }) => {
+                "Palisade signs for the store: kept as long as no writer has credentials of its own"
+                    .to_owned()
+            }
+            Flavor::S3(s3::Settings { mode: s3::Mode::PassThrough, .. }) => {
+                "writers sign for the store themselves: kept only where the network lets nobody \
+                 but Palisade reach the store"
+                    .to_owned()
+            }
+            Flavor::Http => "kept only where nobody but Palisade can write to the store".to_owned(),
+        });
+        if self.rule.tokens.share {
+            sentences.push(
+                "`share_token`: several identities may write under one token, and are not fenced \
+                 from each other"
+                    .to_owned(),
+            );
+        }
+        sentences
+    }
+}
+
+/// Of a request that no rule matches.
+pub(super) fn unmatched(action: Action, allowed: bool) -> &'static str {
+    match (action, allowed) {
+        (_, false) => REFUSED,
+        (Action::Read, true) => "open read: forwarded, not fenced",
+        (Action::Raise | Action::Write, true) => {
+            "NONE: forwarded unfenced, because `unmatched.write` says so; no token is asked, and a \
+             stale leader's write goes through"
+        }
+    }
+}

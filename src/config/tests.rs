@@ -1,0 +1,61 @@
+//! Every mistake is told with its place and its mend, all of them in one go.
+
+mod examples;
+mod fixture;
+
+use fixture::Fixture;
+
+use super::*;
+
+const BASE: &str = r#"[ledger.embedded]
+path = "ledger.redb"
+[upstreams.minio]
+endpoints = ["http://127.0.0.1:9000"]
+[upstreams.minio.s3]
+access_key_id_env = "ID"
+secret_access_key_env = "SECRET"
+[listeners.objects]
+protocol = "s3"
+listen = ["127.0.0.1:9443"]
+upstream = "minio"
+[listeners.objects.tls]
+certificate = "server.crt"
+key = "server.key"
+client_ca = "ca.crt"
+[[resources]]
+name = "orders"
+path = "/orders/{shard}/**"
+resource = "orders/{shard}"
+write = ["**"]
+"#;
+
+/// What is said about a text: `line:column severity: message | mend`, a line each.
+fn said(fixture: &Fixture, text: &str) -> String {
+    let problems = match fixture.parse(text) {
+        Ok((_, problems)) | Err(problems) => problems,
+    };
+    let line = |problem: &Problem| {
+        let severity = if problem.is_error() { "error" } else { "warning" };
+        let Problem { line, column, message, mend, .. } = problem;
+        format!("{line}:{column} {severity}: {message} | {mend}")
+            .replace(fixture.directory().to_str().expect("a path"), "DIR")
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Replaces a part of [`BASE`].
+fn edited(from: &str, to: &str) -> String {
+    assert!(BASE.contains(from), "the base has no {from}");
+    BASE.replacen(from, to, 1)
+}
+
+/// With the edits in place, exactly that is said.
+fn check(edits: &[(&str, &str)], expected: &[&str]) {
+    let fixture = Fixture::new();
+    let mut text = BASE.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "there is no {from}");
+        text = text.replacen(from, to, 1);
+    }
+    assert_eq!(said(&fixture, &text), expected.join("\n"), "{edits:?}");
+}

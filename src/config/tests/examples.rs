@@ -1,0 +1,173 @@
+//! The files in `config/`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::fixture::Fixture;
+use crate::config::raw::{Kind, ROOT, Schema};
+use crate::fence::TokenRules;
+use crate::protocol::http::s3::Mode;
+use crate::protocol::http::{Flavor, Limits};
+use crate::rules::{CommitPoint, HolderKind, Reads};
+use crate::{audit, gate};
+
+const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
+const QUICKSTART: &str = include_str!("../../../config/quickstart.toml");
+
+#[test]
+fn the_example_is_valid_and_shows_the_defaults() {
+    let fixture = Fixture::new();
+    for name in ["server", "admin", "palisade"] {
+        for ending in ["crt", "key"] {
+            fixture
+                .put(&format!("tls/{name}.{ending}"), &read(&fixture, &format!("server.{ending}")));
+        }
+    }
+    for name in ["operators-ca", "writers-ca", "store-ca"] {
+        fixture.put(&format!("tls/{name}.crt"), &read(&fixture, "ca.crt"));
+    }
+    fixture.put("tls/writers.crl", &read(&fixture, "ca.crl"));
+    fixture.put("secrets/access-key-id", "AKIA1\n");
+    fixture.put("secrets/secret-access-key", "hush\n");
+    let directory = fixture.directory().to_str().expect("a path");
+    let text = ["/etc/palisade", "/var/lib/palisade", "/var/log/palisade"]
+        .iter()
+        .fold(EXAMPLE.to_owned(), |text, path| text.replace(path, directory));
+
+    let (config, warnings) = fixture.parse(&text).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
+    });
+
+    assert_eq!(warnings, []);
+    assert_eq!(config.drain_timeout, Duration::from_secs(30));
+    let gate = gate::Settings::default();
+    assert_eq!(config.gate.active_resources_max, gate.active_resources_max);
+    assert_eq!(config.gate.takeover_queue_max, gate.takeover_queue_max);
+    let path = fixture.path("audit.jsonl");
+    assert_eq!(config.audit, audit::Target::File { path, rotate_bytes: 100 << 20, keep: 10 });
+    let [listener] = &config.listeners[..] else { panic!("one listener") };
+    assert_eq!(listener.limits, Limits { body_bytes_max: Some(1 << 40), ..Limits::default() });
+    assert!(listener.unmatched.write.is_empty());
+    let Flavor::S3(s3) = &listener.flavor else { panic!("S3") };
+    let Mode::ReSign { credentials, region } = &s3.mode else { panic!("re-sign") };
+    assert_eq!((&*credentials.access_key_id, &**region), ("AKIA1", "us-east-1"));
+    assert_eq!(&**credentials.secret_access_key, "hush");
+    let rule = listener.rules.iter().next().expect("a rule");
+    assert_eq!(rule.tokens, TokenRules::default());
+    assert_eq!((rule.holder, rule.reads), (HolderKind::Identity, Reads::Open));
+    assert_eq!(rule.commit_point, CommitPoint::LastByte);
+
+    // What the file calls a default is what comes of leaving it out.
+    let bare: String = text
+        .lines()
+        .filter(|line| {
+            let key = line.split(" = ").next().unwrap_or_default();
+            let shown_as_default = [
+                "drain_timeout",
+                "active_resources_max",
+                "takeover_queue_max",
+                "rotate",
+                "keep",
+                "format",
+                "filter",
+                "http_version",
+                "connections_max",
+                "connect_timeout",
+                "response_timeout",
+                "idle_timeout",
+                "mode",
+                "region",
+                "token_header",
+                "prefix",
+                "identity",
+                "connections_per_identity_max",
+                "streams_max",
+                "header_bytes_max",
+                "headers_max",
+                "handshake_timeout",
+                "header_timeout",
+                "body_stall_timeout",
+                "raise",
+                "reads",
+                "commit_point",
+                "settle_timeout",
+                "takeover_timeout",
+                "max_jump",
+                "incarnation",
+                "share_token",
+                "holder",
+                "listeners",
+            ];
+            !shown_as_default.contains(&key)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let (bare, _) = fixture.parse(&bare).expect("still valid");
+    assert_eq!(format!("{bare:?}"), format!("{config:?}"));
+}
+
+#[test]
+fn the_quickstart_is_valid() {
+    let fixture = Fixture::new();
+    for name in ["server.crt", "server.key", "ca.crt"] {
+        fixture.put(&format!("../dev/certs/{name}").replace("../", ""), &read(&fixture, name));
+    }
+    let text = QUICKSTART
+        .replace("../dev", "dev")
+        .replace("AWS_ACCESS_KEY_ID", "ID")
+        .replace("AWS_SECRET_ACCESS_KEY", "SECRET");
+    let (config, warnings) = fixture.parse(&text).expect("a valid quickstart");
+    assert_eq!(warnings, []);
+    assert_eq!((config.listeners.len(), config.rules), (1, 1));
+}
+
+#[test]
+fn the_example_has_every_key_and_no_other() {
+    // An alternative is a comment without a space behind its `#`.
+    let text: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let table = DeTable::parse(&text).expect("TOML");
+    let mut seen = BTreeSet::new();
+    collect(table.get_ref(), &ROOT, "", &mut seen);
+    let known: BTreeSet<_> = ROOT.paths("").into_iter().collect();
+    assert!(known.len() > 60, "{known:?}");
+    assert_eq!(seen, known);
+}
+
+/// The keys of a table in the form of [`Schema::paths`].
+fn collect(table: &DeTable<'_>, schema: &Schema, prefix: &str, seen: &mut BTreeSet<String>) {
+    for (key, value) in table.iter() {
+        let path = format!("{prefix}{}", key.get_ref());
+        match (schema.kind(key.get_ref()), value.get_ref()) {
+            (Some(Kind::Table(schema)), DeValue::Table(table)) => {
+                collect(table, schema, &format!("{path}."), seen);
+            }
+            (Some(Kind::Named(schema)), DeValue::Table(tables)) => {
+                for (_, table) in tables.iter() {
+                    let DeValue::Table(table) = table.get_ref() else { panic!("{path}") };
+                    collect(table, schema, &format!("{path}.NAME."), seen);
+                }
+            }
+            (Some(Kind::List(schema)), DeValue::Array(items)) => {
+                for item in items.iter() {
+                    let DeValue::Table(table) = item.get_ref() else { panic!("{path}") };
+                    collect(table, schema, &format!("{path}."), seen);
+                }
+            }
+            _ => {
+                seen.insert(path);
+            }
+        }
+    }
+}
+
+fn read(fixture: &Fixture, name: &str) -> String {
+    std::fs::read_to_string(fixture.path(name)).expect("a file of the fixture")
+}

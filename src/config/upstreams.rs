@@ -1,0 +1,184 @@
+//! `[upstreams.NAME]`: the stores, and the credentials for them.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use toml::Spanned;
+
+use super::files::{self, Pem};
+use super::names;
+use super::section::Section;
+use crate::net::connect::{ClientTls, Endpoint, Upstream, Version};
+use crate::protocol::http::s3::{Credentials, Mode};
+
+/// The bounds of an upstream whose table does not say.
+const CONNECTIONS_MAX: usize = 256;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const REGION: &str = "us-east-1";
+
+/// A store, as far as it could be read.
+pub(super) struct Entry {
+    pub(super) name: Spanned<String>,
+    /// `None` when something is wrong with it.
+    pub(super) upstream: Option<Arc<Upstream>>,
+    /// `[upstreams.NAME.s3]`: `None` without it, `Some(None)` when something is wrong with it.
+    pub(super) s3: Option<Option<Mode>>,
+    /// Whether a listener has asked for it.
+    pub(super) used: Cell<bool>,
+}
+
+pub(super) fn read(root: &Section<'_>) -> Vec<Entry> {
+    let entry = |(name, section): (Spanned<&str>, Section<'_>)| {
+        names::check(&section, &name);
+        let s3 = section.has("s3").then(|| s3(&section.table("s3")));
+        let upstream = upstream(name.get_ref(), &section).map(Arc::new);
+        let name = Spanned::new(name.span(), name.into_inner().to_owned());
+        Entry { name, upstream, s3, used: Cell::new(false) }
+    };
+    root.named("upstreams").into_iter().map(entry).collect()
+}
+
+fn upstream(name: &str, section: &Section<'_>) -> Option<Upstream> {
+    section.require("endpoints", "[\"http://127.0.0.1:9000\"]");
+    let endpoints = endpoints(section);
+    let versions = [("1.1", Version::Http1), ("2", Version::Http2)];
+    let version = section.choice("http_version", &versions).unwrap_or_default();
+    let tls = client_tls(&section.table("tls"));
+    if let Some(endpoints) = &endpoints
+        && section.has("tls")
+        && !endpoints.iter().any(|endpoint| endpoint.tls)
+    {
+        let message = format!("[upstreams.{name}.tls] has no effect: no endpoint is `https://`");
+        let mend = "write the endpoints with `https://`, or leave the table out";
+        section.report().warn(&section.span_of("tls"), message, mend);
+    }
+    Some(Upstream {
+        name: name.into(),
+        endpoints: endpoints?,
+        version,
+        tls,
+        connections_max: section.count("connections_max", 1..=65_535).unwrap_or(CONNECTIONS_MAX),
+        connect_timeout: section.duration("connect_timeout").unwrap_or(CONNECT_TIMEOUT),
+        response_timeout: section.duration("response_timeout").unwrap_or(RESPONSE_TIMEOUT),
+        idle_timeout: section.duration("idle_timeout").unwrap_or(IDLE_TIMEOUT),
+    })
+}
+
+fn endpoints(section: &Section<'_>) -> Option<Vec<Endpoint>> {
+    let texts = section.strings("endpoints")?;
+    let mut endpoints = Vec::new();
+    for text in &texts {
+        let complaint = match endpoint(text.get_ref()) {
+            Ok(endpoint) if endpoints.contains(&endpoint) => "it is there twice".to_owned(),
+            Ok(endpoint) => {
+                endpoints.push(endpoint);
+                continue;
+            }
+            Err(complaint) => complaint,
+        };
+        let message = format!("an endpoint cannot be used: {complaint}");
+        let mend = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
+        section.report().error(&text.span(), message, mend);
+    }
+    if texts.is_empty() {
+        section.error_at("endpoints", "`endpoints` is empty", "add the store's address");
+    }
+    (!endpoints.is_empty()).then_some(endpoints)
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let uri: Uri = text.parse().map_err(|_| "it is not a URL".to_owned())?;
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        Some(other) => return Err(format!("`{other}` is not spoken to stores")),
+        None => return Err("it does not begin with `http://` or `https://`".to_owned()),
+    };
+    let authority = uri.authority().ok_or("it has no host")?;
+    if authority.as_str().contains('@') {
+        return Err("it has a user name; credentials are not kept here".to_owned());
+    }
+    if uri.path_and_query().is_some_and(|path| path.as_str() != "/") {
+        return Err("it has a path or a query, which a store would not see".to_owned());
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err("it has no host".to_owned());
+    }
+    let has_port = authority.as_str().len() > authority.host().len();
+    let port = match authority.port_u16() {
+        Some(0) => return Err("port 0 cannot be connected to".to_owned()),
+        Some(port) => port,
+        None if has_port => return Err("its port is not a port".to_owned()),
+        None if tls => 443,
+        None => 80,
+    };
+    Ok(Endpoint { tls, host: host.into(), port })
+}
+
+fn client_tls(section: &Section<'_>) -> ClientTls {
+    let certificate = files::pem(section, "certificate", Pem::Certificates);
+    let key = files::pem(section, "key", Pem::Key);
+    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
+        if section.is_there() && section.has(one) && !section.has(other) {
+            let message = format!("`{one}` without `{other}`");
+            section.error_at(one, message, format!("add `{other}`, or leave `{one}` out"));
+        }
+    }
+    let server_name = section.string("server_name").map(|name| name.into_inner().to_owned());
+    if let Some(name) = &server_name
+        && rustls_pki_types::ServerName::try_from(name.as_str()).is_err()
+    {
+        let message = "`server_name` is not a host name";
+        section.error_at("server_name", message, "write the name in the store's certificate");
+    }
+    let ca = files::pem(section, "ca", Pem::Certificates);
+    ClientTls { ca, certificate: certificate.zip(key), server_name }
+}
+
+fn s3(section: &Section<'_>) -> Option<Mode> {
+    #[derive(Clone, Copy)]
+    enum Word {
+        PassThrough,
+        ReSign,
+    }
+    let words = [("re-sign", Word::ReSign), ("pass-through", Word::PassThrough)];
+    let word = section.choice("mode", &words);
+    match word {
+        None if section.has("mode") => None,
+        Some(Word::PassThrough) => {
+            let keys = [
+                "region",
+                "access_key_id_file",
+                "access_key_id_env",
+                "secret_access_key_file",
+                "secret_access_key_env",
+            ];
+            for key in keys.into_iter().filter(|key| section.has(key)) {
+                let message = format!("`{key}` has no effect: `pass-through` signs nothing");
+                let mend = "leave it out, or write `mode = \"re-sign\"`";
+                section.report().warn(&section.span_of(key), message, mend);
+            }
+            Some(Mode::PassThrough)
+        }
+        Some(Word::ReSign) | None => {
+            let region = section.string("region").map_or(REGION, Spanned::into_inner);
+            if region.is_empty() || !region.bytes().all(|b| b.is_ascii_graphic() && b != b'/') {
+                section.error_at("region", "`region` is not a region", "such as \"us-east-1\"");
+            }
+            let access_key_id = files::secret(section, "access_key_id");
+            let secret_access_key = files::secret(section, "secret_access_key");
+            access_key_id.zip(secret_access_key).map(|(id, secret_access_key)| Mode::ReSign {
+                credentials: Arc::new(Credentials {
+                    access_key_id: id.to_string(),
+                    secret_access_key,
+                }),
+                region: region.into(),
+            })
+        }
+    }
+}

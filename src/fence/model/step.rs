@@ -1,0 +1,308 @@
+//! What can happen next, and what it does.
+
+use smallvec::SmallVec;
+
+use super::mutation::Mutation;
+use super::safety::Broken;
+use super::world::{Model, Pending, Phase, Wire, World};
+use crate::fence::{Cut, Effects, Fate, Linger, Record, Refusal, Register, Sent, Ticket};
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Step {
+    /// The store answers a write; if it has not applied it, it never will.
+    Answer(usize),
+    Ask(usize),
+    /// The connection that carried a write breaks, or its client hangs up.
+    Break(usize),
+    /// The process ends cleanly.
+    Close,
+    /// The last byte of a write is about to go to the store.
+    Commit(usize),
+    /// The process is killed; what the ledger was doing is `done` or never will be.
+    Crash {
+        done: bool,
+    },
+    /// An idle fence is forgotten.
+    Evict,
+    Expire(Linger),
+    HangUp(usize),
+    /// The store applies a write.
+    Land(usize),
+    /// The store's promise: from now on the write cannot land.
+    Lapse(usize),
+    /// The driver sees that a write was cut, or given up on.
+    Notice(usize),
+    Reply(Reply),
+    Restart,
+    /// Only under a mutation: a raise of a dead process is done.
+    Stray,
+}
+
+/// How the ledger ends what it was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reply {
+    Done,
+    Failed,
+    /// Nobody can tell that it was done.
+    LostDone,
+    /// Nobody can tell that it was not done, and never will be.
+    LostNotDone,
+}
+
+impl Step {
+    /// Whether it happens sooner or later although no client does anything.
+    pub(super) fn is_certain(self) -> bool {
+        use Step::{Expire, Lapse, Notice, Reply};
+        matches!(self, Expire(_) | Lapse(_) | Notice(_) | Reply(super::step::Reply::Done))
+    }
+}
+
+/// The steps possible at a moment.
+pub(super) type Steps = SmallVec<[Step; 24]>;
+
+impl Model {
+    pub(super) fn steps(&self, world: &World) -> Steps {
+        let mut steps = Steps::new();
+        for which in 0..world.phases.len() {
+            self.steps_of(world, which, &mut steps);
+        }
+        match &world.ledger.pending {
+            None => {}
+            Some(Pending::Load) => {
+                steps.extend([Step::Reply(Reply::Done), Step::Reply(Reply::Failed)]);
+            }
+            Some(_) => {
+                let all = [Reply::Done, Reply::Failed, Reply::LostDone, Reply::LostNotDone];
+                steps.extend(all.map(Step::Reply));
+            }
+        }
+        if world.ledger.stray.is_some() {
+            steps.push(Step::Stray);
+        }
+        let Some(fence) = &world.fence else {
+            steps.push(Step::Restart);
+            return steps;
+        };
+        self.steps_of_time(world, &mut steps);
+        steps.push(Step::Crash { done: false });
+        if !matches!(world.ledger.pending, None | Some(Pending::Load)) {
+            steps.push(Step::Crash { done: true });
+        }
+        if self.may_close(world, fence) {
+            steps.push(Step::Close);
+        }
+        let idle = fence.is_idle()
+            || self.is(Mutation::EvictedWithUnknown)
+                && !fence.is_busy()
+                && fence.in_flight().1 == 0;
+        if self.evicts && idle {
+            steps.push(Step::Evict);
+        }
+        steps
+    }
+
+    fn steps_of(&self, world: &World, which: usize, steps: &mut Steps) {
+        match &world.phases[which] {
+            Phase::Idle => {
+                let same = |w: &usize| self.requests[*w] == self.requests[which];
+                let first = (0..which).filter(same).all(|w| world.phases[w] != Phase::Idle);
+                if first && world.fence.is_some() {
+                    steps.push(Step::Ask(which));
+                }
+            }
+            Phase::Waiting => steps.push(Step::HangUp(which)),
+            Phase::Streaming { woken, .. } => {
+                steps.extend([Step::HangUp(which), Step::Commit(which)]);
+                if *woken {
+                    steps.push(Step::Notice(which));
+                }
+            }
+            Phase::Sent { wire, can_land } => {
+                if *can_land {
+                    steps.extend([Step::Land(which), Step::Lapse(which)]);
+                }
+                match wire {
+                    Wire::Open(_) => steps.extend([Step::Answer(which), Step::Break(which)]),
+                    Wire::GivenUp(_) => steps.extend([Step::Answer(which), Step::Notice(which)]),
+                    Wire::Broken | Wire::Unwatched => {}
+                }
+            }
+            Phase::Ended => {}
+        }
+    }
+
+    /// Time is over for a kind of writes once the store's promise says that none can land.
+    fn steps_of_time(&self, world: &World, steps: &mut Steps) {
+        let Some(fence) = &world.fence else { return };
+        let (_, sent, unknown) = fence.in_flight();
+        let left = world.leftovers || fence.has_leftovers();
+        if left && !world.can_any_land(|wire| *wire == Wire::Unwatched) {
+            steps.push(Step::Expire(Linger::Leftovers));
+        }
+        if sent > 0 && !world.can_any_land(|wire| matches!(wire, Wire::Open(_))) {
+            steps.push(Step::Expire(Linger::Sent));
+        }
+        if unknown > 0 && !world.can_any_land(|wire| *wire == Wire::Broken) {
+            steps.push(Step::Expire(Linger::Unknown));
+        }
+    }
+
+    /// A clean end: nothing of this process, nor of one before it, is in flight.
+    fn may_close(&self, world: &World, fence: &Register) -> bool {
+        let (streaming, sent, unknown) = fence.in_flight();
+        !fence.is_busy()
+            && streaming == 0
+            && (sent == 0 || self.is(Mutation::ClosedWithSent))
+            && (unknown == 0 || self.is(Mutation::ClosedWithUnknown))
+            && (!world.leftovers || self.is(Mutation::ClosedWithLeftovers))
+    }
+
+    /// The world after a step.
+    ///
+    /// # Errors
+    /// The property that the step breaks.
+    pub(super) fn apply(&self, before: &World, step: Step) -> Result<World, Broken> {
+        let mut after = before.clone();
+        let world = &mut after;
+        match step {
+            Step::Answer(which) => self.settle(world, which, Fate::Known)?,
+            Step::Ask(which) => self.ask_fence(world, which)?,
+            Step::Break(which) => self.settle(world, which, Fate::Unknown)?,
+            Step::Close => {
+                self.end(world);
+                world.ledger.clean = true;
+            }
+            Step::Commit(which) => self.commit(world, which)?,
+            Step::Crash { done } => {
+                if let Some(pending) = world.ledger.pending.take() {
+                    if done {
+                        world.ledger.execute(&pending);
+                    } else if self.is(Mutation::DeadRaiseDone) && pending != Pending::Load {
+                        world.ledger.stray = Some(pending);
+                    }
+                }
+                self.end(world);
+            }
+            Step::Evict => {
+                self.end(world);
+                world.fence = Some(self.fresh());
+            }
+            Step::Expire(linger) => self.expire(world, linger)?,
+            Step::HangUp(which) => self.hang_up(world, which),
+            Step::Land(which) => {
+                self.land(world, which)?;
+                self.lapse(world, which);
+            }
+            Step::Lapse(which) => self.lapse(world, which),
+            Step::Notice(which) if matches!(world.phases[which], Phase::Streaming { .. }) => {
+                self.hang_up(world, which);
+                self.tell_stale(world, which)?;
+            }
+            Step::Notice(which) => self.settle(world, which, Fate::Unknown)?,
+            Step::Reply(reply) => self.reply(world, reply)?,
+            Step::Restart => {
+                world.leftovers = !world.ledger.clean;
+                world.ledger.clean = world.ledger.clean && self.is(Mutation::CleanMarkKept);
+                if self.is(Mutation::MarkLowered) {
+                    world.ledger.record = Record::default();
+                }
+                world.fence = Some(self.fresh());
+            }
+            Step::Stray => {
+                let stray = world.ledger.stray.take().expect("only offered with one");
+                world.ledger.execute(&stray);
+            }
+        }
+        self.check_state(&after)?;
+        Ok(after)
+    }
+
+    /// The fence is gone. Writes before their commit point die with it, for certain.
+    fn end(&self, world: &mut World) {
+        world.fence = None;
+        world.waiting.clear();
+        (world.cut, world.given_up) = (0, 0);
+        for phase in &mut world.phases {
+            match phase {
+                Phase::Waiting | Phase::Streaming { .. } => *phase = Phase::Ended,
+                Phase::Sent { can_land, .. } => *phase = Phase::unwatched(*can_land),
+                Phase::Idle | Phase::Ended => {}
+            }
+        }
+    }
+
+    fn lapse(&self, world: &mut World, which: usize) {
+        if let Phase::Sent { can_land, wire } = &mut world.phases[which] {
+            *can_land = false;
+            if *wire == Wire::Unwatched {
+                world.phases[which] = Phase::Ended;
+            }
+        }
+    }
+
+    fn commit(&self, world: &mut World, which: usize) -> Result<(), Broken> {
+        let Phase::Streaming { permit, .. } = world.take(which) else {
+            unreachable!("only offered while streaming")
+        };
+        let fence = world.fence.as_mut().expect("permits die with their process");
+        match fence.commit(permit) {
+            Ok(sent) => {
+                self.forward(world, which)?;
+                world.phases[which] = Phase::Sent { wire: Wire::Open(sent), can_land: true };
+            }
+            Err(Cut) if self.is(Mutation::NoSecondLook) => {
+                self.forward(world, which)?;
+                world.phases[which] = Phase::unwatched(true);
+            }
+            Err(Cut) => self.tell_stale(world, which)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell_stale(&self, world: &World, which: usize) -> Result<(), Broken> {
+        let mark = world.ledger.record.mark.clone();
+        self.tell(world, which, &Refusal::Stale { token: self.requests[which].token(), mark })
+    }
+
+    fn settle(&self, world: &mut World, which: usize, fate: Fate) -> Result<(), Broken> {
+        let Phase::Sent { wire, can_land } = world.take(which) else {
+            unreachable!("only offered when sent")
+        };
+        let counted = matches!(wire, Wire::Open(_));
+        let (Wire::Open(sent) | Wire::GivenUp(sent)) = wire else {
+            unreachable!("only offered while somebody waits for the answer")
+        };
+        let fence = world.fence.as_mut().expect("a sent write of no process is not watched");
+        let known = fate == Fate::Known;
+        let late = !counted && known && self.is(Mutation::LateAnswerCounted);
+        let effects = if late && fence.in_flight().1 > 0 {
+            fence.settle(Sent { epoch: sent.epoch + 1 }, fate)
+        } else if self.is(Mutation::LateAnswerCounted) && fence.in_flight().1 == 0 {
+            Effects::new() // The books are wrong by now; counting below zero would panic.
+        } else if self.is(Mutation::UnknownIsSettled) {
+            fence.settle(sent, Fate::Known)
+        } else {
+            fence.settle(sent, fate)
+        };
+        world.phases[which] = match fate {
+            Fate::Known => Phase::Ended,
+            Fate::Unknown if counted && !self.is(Mutation::UnknownIsSettled) => {
+                Phase::Sent { wire: Wire::Broken, can_land }
+            }
+            Fate::Unknown => Phase::unwatched(can_land),
+        };
+        self.run(world, effects)
+    }
+
+    fn hang_up(&self, world: &mut World, which: usize) {
+        let fence = world.fence.as_mut().expect("requests die with their process");
+        match std::mem::replace(&mut world.phases[which], Phase::Ended) {
+            Phase::Streaming { .. } if self.is(Mutation::HangUpKeepsPermit) => {}
+            Phase::Streaming { permit, .. } => fence.release(permit),
+            _ if self.is(Mutation::WaiterNotWithdrawn) => {}
+            _ => fence.withdraw(Ticket(which as u64)),
+        }
+        world.waiting.retain(|w| usize::from(*w) != which);
+    }
+}
