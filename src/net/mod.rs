@@ -4,10 +4,9 @@ pub mod authority;
 pub mod connect;
 pub mod identity;
 pub mod listen;
-#[cfg(test)]
 pub mod metrics;
-mod quiet;
-mod testing;
-pub mod tls;
 pub mod pool;
+mod quiet;
+#[cfg(test)]
+mod testing;
 pub mod tls;
