@@ -9,6 +9,7 @@ use http::{HeaderName, StatusCode};
 
 use super::malformed::Malformed;
 use super::relay::Failure;
+use super::s3;
 use crate::fence::{Action, Mark, Refusal, Resource, Token};
 use crate::net::connect::ConnectError;
 
@@ -90,6 +91,12 @@ impl From<Malformed> for Problem {
     }
 }
 
+impl From<s3::Malformed> for Problem {
+    fn from(malformed: s3::Malformed) -> Self {
+        Malformed::from(malformed).into()
+    }
+}
+
 impl Denial {
     /// Its row of the table.
     pub fn row(&self) -> Row {
@@ -126,6 +133,14 @@ impl Denial {
                 "Token required",
                 format!("send the token that you were elected with in {header}"),
             ),
+        }
+    }
+
+    /// The code in S3's error documents, where the reason alone does not tell.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Malformed(malformed) => Some(malformed.code),
+            _ => None,
         }
     }
 
@@ -181,7 +196,7 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
     let again =
         |status, reason, title| Row { retryable: true, ..no(status, reason, title, "try again") };
     match failure {
-        Failure::Body(super::flight::BodyFault::TooLarge(_)) => no(
+        Failure::Body(super::flight::BodyFault::TooLarge { .. }) => no(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
             "Body too large",

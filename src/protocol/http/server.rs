@@ -19,13 +19,14 @@ use super::headers::Origin;
 use super::metrics::Metrics;
 use super::session::Session;
 use super::settings::Listener;
-use super::told::Told;
+use super::speech::Speech;
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
 use crate::net::connect::{Connector, ConnectorError};
 use crate::net::identity::Peer;
 use crate::net::pool::Pool;
+use crate::telemetry::RateLimit;
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take
 /// to say so.
@@ -43,7 +44,9 @@ pub struct Front {
     pub audit: Audit,
     /// What is counted.
     pub metrics: Metrics,
-    pub(super) told: Told,
+    /// One line a second for each reason: a stale leader in a loop cannot fill a disk.
+    pub(super) lines: RateLimit<&'static str>,
+    pub(super) speech: Speech,
     pub(super) pseudonym: String,
     pub(super) via: HeaderValue,
     connector: Arc<Connector>,
@@ -75,8 +78,19 @@ impl Front {
             .expect("letters, digits and dashes can be in a header");
         let connector = Arc::new(Connector::new(Arc::clone(&listener.upstream))?);
         let metrics = Metrics::new(&listener.name, &listener.rules);
-        let told = Told::default();
-        Ok(Arc::new(Self { listener, gate, audit, metrics, told, pseudonym, via, connector }))
+        let lines = RateLimit::new(1, Duration::from_secs(1));
+        let speech = Speech::new(&listener.flavor, &listener.upstream);
+        Ok(Arc::new(Self {
+            listener,
+            gate,
+            audit,
+            metrics,
+            lines,
+            speech,
+            pseudonym,
+            via,
+            connector,
+        }))
     }
 }
 

@@ -5,6 +5,7 @@ mod forwarding;
 mod http2;
 mod outcomes;
 mod rig;
+mod s3;
 mod smuggling;
 mod takeover;
 mod upstreams;

@@ -34,6 +34,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// A request as the origin saw it.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    pub body: Vec<u8>,
     pub method: String,
     pub target: String,
     pub headers: HeaderMap,
@@ -68,6 +69,7 @@ pub struct Options {
     pub response_timeout: Duration,
     pub settle_timeout: Duration,
     pub connections_max: usize,
+    pub flavor: Flavor,
 }
 
 impl Default for Options {
@@ -79,6 +81,7 @@ impl Default for Options {
             response_timeout: Duration::from_millis(400),
             settle_timeout: Duration::from_millis(500),
             connections_max: 8,
+            flavor: Flavor::Http,
         }
     }
 }
@@ -165,7 +168,7 @@ impl Rig {
             name: "main".into(),
             addresses: Vec::new(),
             tls,
-            flavor: Flavor::Http,
+            flavor: options.flavor,
             upstream: Arc::new(upstream),
             token_header: TOKEN_HEADER,
             prefix: "/.palisade".into(),
@@ -344,7 +347,7 @@ async fn serve(
     let (head, mut body) = request.into_parts();
     let does = |word: &str| head.uri.path().contains(word);
     if does("early") {
-        push(&record, &head, 0, false);
+        push(&record, &head, 0, false, &[]);
         let mut response = Response::new(Full::new("no".into()));
         *response.status_mut() = http::StatusCode::FORBIDDEN;
         if does("drop") {
@@ -357,7 +360,8 @@ async fn serve(
         }
         return Ok(response);
     }
-    let mut recording = Recording { record: &record, head: &head, bytes: 0, complete: false };
+    let mut recording =
+        Recording { record: &record, head: &head, bytes: 0, complete: false, body: Vec::new() };
     loop {
         if does("slow") {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -366,6 +370,9 @@ async fn serve(
             Some(Ok(frame)) => {
                 let count = frame.data_ref().map_or(0, Bytes::len);
                 recording.bytes += count;
+                if recording.bytes < 65_536 {
+                    recording.body.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+                }
                 *record.arrived.lock().unwrap() += count;
             }
             Some(Err(_)) => return Err(std::io::Error::other("the body broke off")),
@@ -403,16 +410,18 @@ struct Recording<'a> {
     head: &'a http::request::Parts,
     bytes: usize,
     complete: bool,
+    body: Vec<u8>,
 }
 
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
-        push(self.record, self.head, self.bytes, self.complete);
+        push(self.record, self.head, self.bytes, self.complete, &self.body);
     }
 }
 
-fn push(record: &Record, head: &http::request::Parts, bytes: usize, complete: bool) {
+fn push(record: &Record, head: &http::request::Parts, bytes: usize, complete: bool, body: &[u8]) {
     let seen = Seen {
+        body: body.to_vec(),
         method: head.method.to_string(),
         target: head.uri.to_string(),
         headers: head.headers.clone(),
