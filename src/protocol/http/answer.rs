@@ -50,7 +50,7 @@ pub enum AnswerFault {
 impl Relayed {
     /// The body of an answer whose head has arrived. The answer to HEAD has none, even if the
     /// store sends one.
-    pub fn new(
+    pub fn body(
         incoming: Incoming,
         lease: Lease<FencedBody>,
         flight: Arc<Flight>,

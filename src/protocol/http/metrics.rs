@@ -6,20 +6,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use metrics::{Counter, Histogram, counter, describe_counter, histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::rules::{Rule, Rules};
-use crate::telemetry::{ADDED_SECONDS, UPSTREAM_SECONDS};
 
 const REQUESTS_TOTAL: &str = "palisade_http_requests_total";
 const REFUSED_TOTAL: &str = "palisade_http_refused_total";
 const UNKNOWN_TOTAL: &str = "palisade_http_outcome_unknown_total";
+const ADDED_SECONDS: &str = "palisade_http_added_seconds";
+const UPSTREAM_SECONDS: &str = "palisade_http_upstream_seconds";
 
 /// Says what the metrics mean. Once, after the recorder was installed.
 pub fn describe() {
     describe_counter!(REQUESTS_TOTAL, "Requests that the store has answered, by rule");
     describe_counter!(REFUSED_TOTAL, "Requests that Palisade itself answered, by reason");
     describe_counter!(UNKNOWN_TOTAL, "Writes that were told `unknown`, by rule");
+    describe_histogram!(
+        ADDED_SECONDS,
+        Unit::Seconds,
+        "From a request's head to that of its answer, without the time at the store"
+    );
+    describe_histogram!(
+        UPSTREAM_SECONDS,
+        Unit::Seconds,
+        "From sending a request to the head of the store's answer, the client's upload included"
+    );
 }
 
 /// The metrics of one listener.

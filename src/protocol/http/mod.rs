@@ -18,7 +18,6 @@ mod client_body;
 mod flight;
 mod headers;
 mod integrity;
-mod listening;
 mod malformed;
 pub mod metrics;
 pub mod operation;
@@ -39,7 +38,6 @@ mod tests;
 mod token;
 mod write_stall;
 
-pub use listening::Server;
 pub use problem::OUTCOME_UNKNOWN;
 pub use refusal::{REFUSAL_HEADER, RESOURCE_HEADER};
 pub use server::{Front, Service, serve_connection};

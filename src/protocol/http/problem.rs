@@ -44,7 +44,8 @@ pub enum Denial {
     TokenRequired(HeaderName),
 }
 
-/// A denial, with what is known of what was asked.
+/// A denial, with what is known of what was asked. Boxed wherever it is an error: it is large, and
+/// rare.
 #[derive(Debug)]
 pub struct Problem {
     /// Why.
@@ -78,20 +79,20 @@ pub struct Row {
     pub mend: Cow<'static, str>,
 }
 
-impl From<Denial> for Problem {
+impl From<Denial> for Box<Problem> {
     fn from(denial: Denial) -> Self {
         let (resource, rule, token, mark, operation) = (None, None, None, None, None);
-        Self { denial, resource, rule, token, mark, operation }
+        Self::new(Problem { denial, resource, rule, token, mark, operation })
     }
 }
 
-impl From<Malformed> for Problem {
+impl From<Malformed> for Box<Problem> {
     fn from(malformed: Malformed) -> Self {
         Denial::Malformed(malformed).into()
     }
 }
 
-impl From<s3::Malformed> for Problem {
+impl From<s3::Malformed> for Box<Problem> {
     fn from(malformed: s3::Malformed) -> Self {
         Malformed::from(malformed).into()
     }

@@ -152,6 +152,11 @@ async fn exchange(
             }
         };
         match interruption {
+            // hyper keeps the other informational answers to itself.
+            Ok(Ok(response)) if response.status().is_informational() => {
+                let what = "it changed the protocol, which nobody had asked for";
+                return Err(broken(&flight, lease, None, what.to_owned()).await);
+            }
             Ok(Ok(response)) => break (response, lease),
             // It came back unwritten, as it does when the store closes an idle connection
             // just then: whatever it was, it may go out once more.
@@ -178,7 +183,7 @@ async fn exchange(
     flight.stop();
     flight.settle();
     let (head, incoming): (_, Incoming) = response.into_parts();
-    let body = Relayed::new(incoming, lease, Arc::clone(&flight), stall_timeout, to_head);
+    let body = Relayed::body(incoming, lease, Arc::clone(&flight), stall_timeout, to_head);
     Ok(Response::from_parts(head, body))
 }
 

@@ -2,18 +2,22 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
+use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 
+use super::answer::{AnswerBody, AnswerFault};
 use super::body::FencedBody;
 use super::headers::Origin;
 use super::metrics::Metrics;
@@ -129,8 +133,7 @@ pub async fn serve_connection<I>(
         let (session, under_way) = (Arc::clone(&session), is_http2.then(|| counted.begin()));
         async move {
             let answer = session.answer(request).await;
-            drop(under_way);
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Counted { body, _under_way: under_way }))
         }
     });
     let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
@@ -181,6 +184,32 @@ struct Activity {
 }
 
 struct UnderWay(Arc<Activity>);
+
+/// The body of an answer, under way until it has gone.
+struct Counted {
+    body: AnswerBody,
+    _under_way: Option<UnderWay>,
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = AnswerFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 impl Activity {
     fn begin(self: &Arc<Self>) -> UnderWay {

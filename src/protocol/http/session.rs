@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http::{Request, Response, Version, request};
+use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -59,16 +59,21 @@ impl Session {
         self: &Arc<Self>,
         mut head: request::Parts,
         body: ClientBody,
-    ) -> Result<Response<AnswerBody>, Problem> {
+    ) -> Result<Response<AnswerBody>, Box<Problem>> {
         let started = Instant::now();
         let front = &self.service.front;
         let listener = &front.listener;
+        if head.headers.len() > listener.limits.headers_max {
+            // HTTP/2 has no such bound of its own.
+            let malformed = Malformed::new("there are too many headers", "send fewer");
+            return Err(malformed.with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into());
+        }
         let host = integrity::check(&head, &listener.token_header)?;
         if headers::is_loop(&head.headers, &front.pseudonym) {
             return Err(Denial::Loop.into());
         }
-        let token = token::find(&head.headers, &listener.token_header)
-            .map_err(|malformed| Problem::from(Denial::TokenMalformed(malformed)))?;
+        let token =
+            token::find(&head.headers, &listener.token_header).map_err(Denial::TokenMalformed)?;
         if let Some(name) = reserved::name(head.uri.path(), &listener.prefix) {
             return reserved::serve(self, name, &head, token).await;
         }
@@ -174,7 +179,7 @@ impl Session {
         &self,
         asked: &Asked,
         wait: Option<Duration>,
-    ) -> Result<SmallVec<[Admission; 1]>, Problem> {
+    ) -> Result<SmallVec<[Admission; 1]>, Box<Problem>> {
         let mut admissions = SmallVec::new();
         for wanted in &asked.wanted {
             let Some(token) = asked.token else { continue };

@@ -54,7 +54,7 @@ pub struct Verifier {
 }
 
 enum State {
-    Crc(crc_fast::Digest),
+    Crc(Box<crc_fast::Digest>),
     Sha(digest::Context),
 }
 
@@ -67,7 +67,7 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// Before the first byte.
     pub fn new(algorithm: Algorithm) -> Self {
-        let crc = |kind| State::Crc(crc_fast::Digest::new(kind));
+        let crc = |kind| State::Crc(Box::new(crc_fast::Digest::new(kind)));
         let sha = |kind| State::Sha(digest::Context::new(kind));
         let state = match algorithm {
             Algorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),

@@ -160,7 +160,10 @@ impl<'a> Batch<'a> {
     /// The text of an element up to its end, references resolved.
     fn text(&mut self, is_empty: bool) -> Result<String, Malformed> {
         let mut text = String::new();
-        while !is_empty {
+        if is_empty {
+            return Ok(text);
+        }
+        loop {
             match self.next()? {
                 Event::Text(part) => text.push_str(&part.into_inner()),
                 Event::GeneralRef(reference) => {
@@ -171,11 +174,10 @@ impl<'a> Batch<'a> {
                     };
                     text.push(resolved.ok_or(Malformed::Xml("an entity is refused"))?);
                 }
-                Event::End(_) => break,
+                Event::End(_) => return Ok(text),
                 _ => return Err(Malformed::Xml("a value holds something else than text")),
             }
         }
-        Ok(text)
     }
 }
 

@@ -10,10 +10,12 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::rig::{Options, PATIENCE, Rig};
 use crate::net::connect::Version;
+use crate::protocol::http::Limits;
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -150,4 +152,29 @@ async fn ambiguous_requests_are_refused() {
         assert_eq!(response.unwrap().status().as_u16(), status);
     }
     assert!(rig.seen().is_empty(), "{:?}", rig.seen());
+}
+
+/// An answer that takes longer than an idle connection is kept.
+#[tokio::test]
+async fn a_connection_is_not_idle_while_an_answer_is_on_its_way() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoints = Some(vec![listener.local_addr().unwrap()]);
+    let limits = Limits { header_timeout: Duration::from_millis(100), ..Limits::default() };
+    let rig = Rig::with(Options { endpoints, limits, ..Options::default() }).await;
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 4096];
+        let _ = socket.read(&mut buffer).await.unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await.unwrap();
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            socket.write_all(b"x").await.unwrap();
+        }
+    });
+    let mut client = connect(&rig, "reader").await;
+    let read = Request::get("http://s/data/1/x").body(Empty::new().boxed()).unwrap();
+    let response = send(&mut client, read).await;
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "xxxxxxxxxx");
+    // And then it is.
+    super::rig::until(|| client.is_closed()).await;
 }

@@ -184,3 +184,28 @@ async fn the_fence_refuses_as_the_contract_says() {
         assert_eq!(answer.member(member), expected);
     }
 }
+
+#[tokio::test]
+async fn what_did_not_go_well_is_audited_once() {
+    let rig = Rig::new().await;
+    rig.put("leader-a", "/data/1/reset", 5, "a").await;
+    rig.put("leader-a", "/data/1/x", 4, "a").await;
+    let mut client = rig.connect("leader-a", false).await;
+    let head =
+        "PUT /data/2/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 5\r\nContent-Length: 9\r\n\r\nx";
+    client.write_all(head.as_bytes()).await.unwrap();
+    rig.wait_in_flight("data/2", (1, 0, 0)).await;
+    rig.put("leader-b", "/data/2/x", 6, "b").await;
+    assert_eq!(read_answer(&mut client).await.status, 412);
+    let mut events = rig.audited(3).await;
+    events.sort();
+    let events: Vec<_> = events.iter().map(|event| event.each_ref().map(String::as_str)).collect();
+    assert_eq!(
+        events,
+        [
+            ["cut", "stale", "data/2", "not_applied"],
+            ["refused", "stale", "data/1", "not_applied"],
+            ["unknown", "outcome_unknown", "data/1", "unknown"],
+        ]
+    );
+}

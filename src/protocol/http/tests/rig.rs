@@ -59,6 +59,7 @@ pub struct Rig {
     pub record: Arc<Record>,
     pub gate: Arc<Gate>,
     pub service: Arc<Service>,
+    pub audit: Audit,
     _folder: tempfile::TempDir,
 }
 
@@ -182,8 +183,14 @@ impl Rig {
         let runtime = tokio::runtime::Handle::current();
         let settings = Settings::default();
         let gate = Arc::new(Gate::new(Arc::new(ledger), settings, Audit::disabled(), runtime));
-        let front = Front::new(listener, Arc::clone(&gate), Audit::disabled(), "test").unwrap();
-        Self { record, gate, service: Service::new(front), _folder: folder }
+        let target = crate::audit::Target::File {
+            path: folder.path().join("audit"),
+            rotate_bytes: 1 << 20,
+            keep: 1,
+        };
+        let audit = Audit::open(target).unwrap();
+        let front = Front::new(listener, Arc::clone(&gate), audit.clone(), "test").unwrap();
+        Self { record, gate, service: Service::new(front), audit, _folder: folder }
     }
 
     /// A connection of that identity.
@@ -219,6 +226,22 @@ impl Rig {
             &format!("PUT {path} HTTP/1.1\r\nHost: s\r\nFencing-Token: {token}\r\nContent-Length: {len}\r\n\r\n{body}"),
         )
         .await
+    }
+
+    /// What the audit log says of requests: event, reason, resource, outcome.
+    pub async fn audited(&self, count: usize) -> Vec<[String; 4]> {
+        until(|| self.audit.recent().len() >= count).await;
+        let text = |text: Option<&str>| text.unwrap_or("").to_owned();
+        let line = |entry: crate::audit::Entry| {
+            let event = entry.event;
+            [
+                event.event.to_owned(),
+                text(event.reason),
+                text(event.resource.as_deref()),
+                text(event.outcome),
+            ]
+        };
+        self.audit.recent().into_iter().map(line).collect()
     }
 
     pub fn seen(&self) -> Vec<Seen> {

@@ -119,3 +119,22 @@ async fn an_answer_that_breaks_off_is_seen_to() {
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("abc") && !text.ends_with("0\r\n\r\n"), "{text}");
 }
+
+/// A store that answers in another protocol has answered nothing that can be believed.
+#[tokio::test]
+async fn a_change_of_protocol_is_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoints = Some(vec![listener.local_addr().unwrap()]);
+    let rig = Rig::with(Options { endpoints, ..Options::default() }).await;
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 4096];
+        let _ = socket.read(&mut buffer).await.unwrap();
+        let answer =
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    });
+    let answer = rig.put("leader-a", "/data/1/x", 1, "a").await;
+    assert_eq!((answer.status, answer.member("reason").as_str()), (520, "outcome_unknown"));
+}

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const ID: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(super) const ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const HOST_NAME: &str = "examplebucket.s3.amazonaws.com";
 
 fn signer() -> Signer {
@@ -27,7 +27,7 @@ fn time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_369_353_600)
 }
 
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
+pub(super) fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -113,7 +113,7 @@ fn the_key_follows_the_day() {
     };
     let first = sign(&signer, time());
     let tomorrow = time() + Duration::from_secs(86_400);
-    assert_eq!(sign(&signer, tomorrow), sign(&super::tests::signer(), tomorrow));
+    assert_eq!(sign(&signer, tomorrow), sign(&self::signer(), tomorrow));
     assert_eq!(sign(&signer, time()), first);
 }
 
