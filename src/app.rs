@@ -1,1 +1,286 @@
 //! The composition root: ledger, gate, listeners; wait; drain.
+
+mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::admin::{self, ListenerInfo, Readiness};
+use crate::audit::{self, Audit};
+use crate::config::{Config, Ledger as LedgerChoice};
+use crate::gate::Gate;
+use crate::ledger::Ledger;
+use crate::ledger::embedded::{Embedded, OpenError};
+use crate::net::connect::ConnectorError;
+use crate::net::listen::{self, BindError, Server, Workers};
+use crate::net::tls::{Alpn, LoadError, TlsStore};
+use crate::protocol::http::{Flavor, Front, Listener};
+use serve::{AdminHandler, HttpHandler};
+
+/// How long the audit log may take to be durable at the end.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the gate has at least to end cleanly, however short the drain was.
+const CLOSE_MIN: Duration = Duration::from_secs(2);
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The audit log.
+    #[error("the audit log cannot be opened: {0}; name a file that can be written in [audit]")]
+    Audit(std::io::Error),
+    /// An address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// TLS to a store.
+    #[error("listener {listener}: {error}")]
+    Connector {
+        /// In front of it.
+        listener: Arc<str>,
+        /// What is wrong.
+        error: ConnectorError,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
+    /// Threads and sockets of the operating system.
+    #[error("the operating system refuses what is needed: {0}")]
+    System(#[from] std::io::Error),
+    /// Certificates.
+    #[error("listener {listener}: {error}")]
+    Tls {
+        /// Whose.
+        listener: Arc<str>,
+        /// Everything that is wrong.
+        error: LoadError,
+    },
+}
+
+/// A Palisade that serves.
+pub struct Running {
+    listeners: Vec<(Arc<str>, Server, Arc<HttpHandler>)>,
+    admin_address: SocketAddr,
+    admin_server: Option<Server>,
+    tasks: Vec<JoinHandle<()>>,
+    gate: Arc<Gate>,
+    ledger: Arc<dyn Ledger>,
+    readiness: Readiness,
+    workers: Workers,
+    audit: Audit,
+    drain_timeout: Duration,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Ended {
+    /// Connections that were cut, because they took too long.
+    pub cut: usize,
+    /// Resources with writes that may still land. The next start will wait for them.
+    pub unsettled: usize,
+}
+
+/// Starts everything, in the order in which it is needed: whatever is wrong shows before
+/// the first connection is accepted. Has to be called on a multi-thread runtime.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running, StartError> {
+    let audit = Audit::open(config.audit.clone()).map_err(StartError::Audit)?;
+    let LedgerChoice::Embedded { path } = config.ledger.clone();
+    let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, Default::default()));
+    let ledger: Arc<dyn Ledger> = Arc::new(opening.await.map_err(std::io::Error::other)??);
+    let gate =
+        Arc::new(Gate::new(Arc::clone(&ledger), config.gate, audit.clone(), Handle::current()));
+    let readiness = Readiness::new(config.listeners.iter().map(describe));
+    let workers = Workers::start(config.workers)?;
+    let instance = instance();
+    let mut running = Running {
+        listeners: Vec::new(),
+        admin_address: config.admin.listen,
+        admin_server: None,
+        tasks: vec![tokio::spawn(crate::telemetry::upkeep(metrics.clone()))],
+        gate: Arc::clone(&gate),
+        ledger: Arc::clone(&ledger),
+        readiness: readiness.clone(),
+        workers,
+        audit: audit.clone(),
+        drain_timeout: config.drain_timeout,
+    };
+    let operators = config.admin.operators.clone();
+    running
+        .start_admin(
+            &config.admin,
+            admin::State { gate, ledger, metrics, readiness, audit, operators },
+        )
+        .await?;
+    for listener in config.listeners {
+        running.start_listener(listener, &instance)?;
+    }
+    let Running { audit, ledger, .. } = &running;
+    let unclean = ledger.ended_uncleanly();
+    if unclean {
+        tracing::warn!(
+            "the process before this one did not end cleanly: the first new leader of each resource \
+             waits until settle_timeout after this start"
+        );
+    }
+    audit.record(audit::Event {
+        event: "start",
+        detail: Some(serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "unclean_end_before": unclean,
+        })),
+        ..audit::Event::default()
+    });
+    Ok(running)
+}
+
+impl Running {
+    /// Where a listener accepts connections.
+    pub fn addresses(&self, listener: &str) -> &[SocketAddr] {
+        let found = self.listeners.iter().find(|(name, ..)| **name == *listener);
+        found.map_or(&[], |(_, server, _)| server.local_addrs())
+    }
+
+    /// Where the admin listener accepts connections.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Reads certificates, keys, authorities and revocation lists again. What does not load
+    /// is told loudly, and the old ones stay.
+    pub async fn reload(&self) {
+        let admin = self.admin_server.iter();
+        for server in self.listeners.iter().map(|(_, server, _)| server).chain(admin) {
+            // What is wrong was logged and counted.
+            let _ = server.tls().reload().await;
+        }
+        self.audit.record(audit::Event { event: "reload", ..audit::Event::default() });
+    }
+
+    /// Takes no new connections, lets requests finish for as long as `drain_timeout`, and
+    /// gives all grants up if nothing is left in flight.
+    pub async fn shutdown(self) -> Ended {
+        self.readiness.drain();
+        let deadline = Instant::now() + self.drain_timeout;
+        let mut ended = Ended::default();
+        let mut handlers = Vec::new();
+        let mut closing = Vec::new();
+        for (_, server, handler) in self.listeners {
+            closing.push(tokio::spawn(server.shutdown(self.drain_timeout)));
+            handlers.push(handler);
+        }
+        for closed in closing {
+            ended.cut += closed.await.map_or(0, |closed| closed.cut);
+        }
+        for handler in handlers {
+            // Writes whose clients hung up; those that do not end are found by the gate.
+            let _ = tokio::time::timeout_at(deadline, handler.finished()).await;
+        }
+        let deadline = deadline.max(Instant::now() + CLOSE_MIN);
+        if let Err(unsettled) = self.gate.close(deadline).await {
+            ended.unsettled = unsettled;
+            tracing::warn!(unsettled, "writes may still land: the next start will wait for them");
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        self.audit.record(audit::Event {
+            event: "stop",
+            detail: Some(serde_json::json!({ "cut": ended.cut, "unsettled": ended.unsettled })),
+            ..audit::Event::default()
+        });
+        let (workers, audit, admin) = (self.workers, self.audit, self.admin_server);
+        drop(admin);
+        let ending = tokio::task::spawn_blocking(move || {
+            workers.stop();
+            audit.close(AUDIT_TIMEOUT)
+        });
+        if !ending.await.unwrap_or(false) {
+            tracing::error!("the last lines of the audit log may not be on disk");
+        }
+        ended
+    }
+
+    async fn start_admin(
+        &mut self,
+        settings: &admin::Settings,
+        state: admin::State,
+    ) -> Result<(), StartError> {
+        let server = admin::Server::new(state);
+        let Some(tls) = &settings.tls else {
+            let bind = |error| BindError { address: settings.listen, error };
+            let listener = tokio::net::TcpListener::bind(settings.listen).await.map_err(bind)?;
+            self.admin_address = listener.local_addr()?;
+            self.tasks.push(tokio::spawn(async move {
+                let Err(error) = server.serve(listener).await;
+                tracing::error!(%error, "the admin listener has ended");
+            }));
+            return Ok(());
+        };
+        let name: Arc<str> = "admin".into();
+        let tls = TlsStore::open(Arc::clone(&name), tls.clone(), &[Alpn::Http1])
+            .map_err(|error| StartError::Tls { listener: Arc::clone(&name), error })?;
+        let bound = listen::Listener::bind(name, &[settings.listen])?;
+        self.admin_address = bound.local_addrs()[0];
+        let limits = listen::Limits {
+            connections_max: admin::CONNECTIONS_MAX,
+            connections_per_identity_max: admin::CONNECTIONS_MAX,
+            handshake_timeout: admin::READ_TIMEOUT,
+        };
+        let handler = Arc::new(AdminHandler(server));
+        self.admin_server = Some(bound.serve(tls, limits, &self.workers, handler)?);
+        Ok(())
+    }
+
+    fn start_listener(&mut self, listener: Listener, instance: &str) -> Result<(), StartError> {
+        let name = Arc::clone(&listener.name);
+        let tls =
+            TlsStore::open(Arc::clone(&name), listener.tls.clone(), &[Alpn::Http2, Alpn::Http1])
+                .map_err(|error| StartError::Tls { listener: Arc::clone(&name), error })?;
+        let bound = listen::Listener::bind(Arc::clone(&name), &listener.addresses)?;
+        let limits = listen::Limits {
+            connections_max: listener.limits.connections_max,
+            connections_per_identity_max: listener.limits.connections_per_identity_max,
+            handshake_timeout: listener.limits.handshake_timeout,
+        };
+        let front = Front::new(listener, Arc::clone(&self.gate), self.audit.clone(), instance)
+            .map_err(|error| StartError::Connector { listener: Arc::clone(&name), error })?;
+        let handler = Arc::new(HttpHandler::new(front, self.workers.count()));
+        let server = bound.serve(tls, limits, &self.workers, Arc::clone(&handler))?;
+        self.readiness.listener_up(&name, server.local_addrs());
+        for address in server.local_addrs() {
+            tracing::info!(listener = %name, %address, "serving");
+        }
+        self.listeners.push((name, server, handler));
+        Ok(())
+    }
+}
+
+fn describe(listener: &Listener) -> ListenerInfo {
+    let speaks = match listener.flavor {
+        Flavor::Http => "http",
+        Flavor::S3(_) => "s3",
+    };
+    let slowest = listener.rules.iter().map(|rule| rule.settle_timeout).max();
+    let guarantee = match slowest {
+        None => "no rule: every request is refused".to_owned(),
+        Some(settle) => format!(
+            "stale writes are refused; kept as long as the store applies nothing later than {} \
+             after a request's last byte without having answered it",
+            crate::config::show_duration(settle)
+        ),
+    };
+    ListenerInfo { name: Arc::clone(&listener.name), speaks, guarantee }
+}
+
+/// Tells this process from every other one, for the loop guard.
+fn instance() -> String {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), since_epoch.as_nanos())
+}

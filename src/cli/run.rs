@@ -1,13 +1,76 @@
-//! `palisade run`.
+//! `palisade run`: serves until it is told to stop.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{app, config, telemetry};
 
 /// Arguments of `palisade run`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "SIGHUP reads certificates, keys, authorities and revocation lists again.\n\
+    SIGTERM (or Ctrl-C) drains: requests finish, at most for drain_timeout, and the next start \
+    need not wait. A second one ends at once, which is safe."
+)]
+pub struct Args {
+    /// The configuration; `palisade check FILE` says what is wrong with it.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "PALISADE_CONFIG",
+        default_value = "palisade.toml"
+    )]
+    config: PathBuf,
+}
+
+/// Exit code of a shutdown that could not wait for everything in flight.
+const UNSETTLED: u8 = 3;
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let _ = args;
-    anyhow::bail!("not there yet")
+    let config = match config::Config::load(&args.config) {
+        Ok((config, warnings)) => {
+            warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
+            config
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{problem}\n"));
+            anyhow::bail!("{} cannot be served as it is", args.config.display());
+        }
+    };
+    telemetry::init_log(&config.log).context("the log cannot be started")?;
+    let metrics = telemetry::install_metrics().context("the metrics cannot be started")?;
+    telemetry::describe();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("palisade")
+        .enable_all()
+        .build()
+        .context("the operating system refuses threads")?;
+    runtime.block_on(async {
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let running = app::start(config, metrics).await?;
+        tracing::info!(admin = %running.admin_address(), "ready");
+        loop {
+            tokio::select! {
+                _ = hang_up.recv() => running.reload().await,
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        tracing::info!("draining; a second signal ends at once");
+        let ended = tokio::select! {
+            ended = running.shutdown() => ended,
+            _ = terminate.recv() => std::process::exit(130),
+            _ = interrupt.recv() => std::process::exit(130),
+        };
+        tracing::info!(cut = ended.cut, unsettled = ended.unsettled, "ended");
+        Ok(if ended.unsettled == 0 { ExitCode::SUCCESS } else { ExitCode::from(UNSETTLED) })
+    })
 }

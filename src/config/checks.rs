@@ -131,7 +131,8 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
         ("settle_timeout", ours.settle_timeout == theirs.settle_timeout),
     ]
     .into_iter()
-    .filter_map(|(key, same)| (!same).then(|| format!("`{key}`")))
+    .filter(|(_, same)| !same)
+    .map(|(key, _)| format!("`{key}`"))
     .collect();
     if !differing.is_empty() {
         let message = format!(

@@ -190,8 +190,8 @@ fn mend_of_file(path: &Path) -> &'static str {
 fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::Span, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o007 != 0 {
-        let message = "every user of this machine can read this file";
+    if mode & 0o006 != 0 {
+        let message = "every user of this machine can read or change this file";
         section.report().warn(span, message, "take the rights of others away: `chmod o-rwx`");
     }
 }

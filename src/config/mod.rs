@@ -107,7 +107,8 @@ impl Config {
                 let message = format!("this is not TOML: {message}");
                 source.problem(Severity::Error, &span, message, mend)
             };
-            let mut problems: Vec<_> = syntax.iter().map(problem).collect();
+            let mut problems: Vec<_> =
+                syntax.iter().take(section::PROBLEMS_MAX).map(problem).collect();
             problems.sort_by_key(|problem| (problem.line, problem.column));
             return Err(problems);
         }
@@ -130,7 +131,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let workers = root.count("workers", 1..=1024).unwrap_or_else(cores);
     let drain_timeout = root.duration("drain_timeout").unwrap_or(DRAIN_TIMEOUT);
     let ledger = server::ledger(root);
-    let gate = server::gate(root);
+    let mut gate = server::gate(root);
     let admin = server::admin(root);
     let log = server::log(root);
     let audit = server::audit(root);
@@ -150,8 +151,12 @@ fn read(root: &Section<'_>) -> Option<Config> {
         let rules = on.map(|rule| rule.rule_for(protocol)).collect();
         listener.finish(Rules::new(rules))
     });
+    let listeners: Vec<Listener> = listeners.collect::<Option<_>>()?;
+    let times = listeners.iter().flat_map(|listener| listener.rules.iter());
+    let times = times.map(|rule| rule.settle_timeout);
+    gate.settle_timeout_max = times.max().unwrap_or(gate.settle_timeout_max);
     Some(Config {
-        listeners: listeners.collect::<Option<_>>()?,
+        listeners,
         ledger: ledger?,
         gate,
         admin: admin?.into_inner(),

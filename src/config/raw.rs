@@ -114,6 +114,7 @@ static S3: Schema = Schema {
     keys: &[
         ("mode", Value),
         ("region", Value),
+        ("aws_chunked", Value),
         ("access_key_id_file", Value),
         ("access_key_id_env", Value),
         ("secret_access_key_file", Value),

@@ -15,6 +15,7 @@ use crate::fence::{
 };
 use crate::net::identity::Peer;
 use crate::rules::Rule;
+use crate::telemetry::RuleMetrics;
 
 /// What a request is told when it is not refused.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) enum Asked {
 pub(super) struct Cell {
     pub(super) resource: Resource,
     pub(super) shared: Arc<Shared>,
+    /// Of the rule under which it was first asked for.
+    pub(super) metrics: Arc<RuleMetrics>,
     state: Mutex<State>,
     /// Wakes writes that have lost their admission.
     lost: Notify,
@@ -98,10 +101,11 @@ impl Delivery {
 }
 
 impl Cell {
-    pub(super) fn new(resource: Resource, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(resource: Resource, shared: &Arc<Shared>, metrics: Arc<RuleMetrics>) -> Self {
         Self {
             resource,
             shared: Arc::clone(shared),
+            metrics,
             state: Mutex::new(State {
                 register: Register::new(shared.settings.takeover_queue_max),
                 waiters: HashMap::new(),

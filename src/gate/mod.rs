@@ -32,6 +32,7 @@ use crate::fence::{
 use crate::ledger::Ledger;
 use crate::net::identity::Peer;
 use crate::rules::Rule;
+use crate::telemetry::GateMetrics;
 use cell::{Asked, Cell, Reply};
 use table::Table;
 
@@ -123,6 +124,7 @@ struct Shared {
     runtime: Handle,
     started: Instant,
     closing: AtomicBool,
+    metrics: GateMetrics,
 }
 
 /// What the fence is asked, after rules and identities have been looked at.
@@ -145,7 +147,9 @@ impl Gate {
         let started = Instant::now();
         let closing = AtomicBool::new(false);
         let table = Table::new(settings.active_resources_max);
-        let shared = Arc::new(Shared { ledger, settings, audit, runtime, started, closing });
+        let metrics = GateMetrics::new();
+        let shared =
+            Arc::new(Shared { ledger, settings, audit, runtime, started, closing, metrics });
         Self { shared, table, tickets: AtomicU64::new(0) }
     }
 
@@ -246,6 +250,9 @@ impl Gate {
                 wait: settle_timeout * 2,
             })
             .await?;
+        if let Some(cell) = self.table.find(resource) {
+            cell.metrics.resets.increment(1);
+        }
         self.shared.audit.record(audit::Event {
             event: "reset",
             resource: Some(resource.to_string()),
@@ -302,17 +309,39 @@ impl Gate {
         let Question { resource, claim, intent, may_raise, rules, .. } = question;
         let cell = self
             .table
-            .cell(resource, || Cell::new(resource.clone(), &self.shared))
+            .cell(resource, || self.new_cell(resource, question.rule))
             .ok_or(Refusal::Overloaded { limit: "active_resources_max" })?;
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let ask = Ask { ticket, claim, intent, may_raise, rules };
-        match cell.ask(ask, question.peer, question.rule, question.settle_timeout) {
+        let reply = match cell.ask(ask, question.peer, question.rule, question.settle_timeout) {
             Asked::Now(reply) => reply,
             Asked::Later { outcome, waiting } => {
                 driver::carry_out(&cell, outcome);
                 waiting.reply(question.wait).await
             }
+        };
+        let action = match intent {
+            Intent::Write => Action::Write,
+            Intent::Seal => Action::Read,
+        };
+        match &reply {
+            Ok(_) => cell.metrics.admitted(action).increment(1),
+            Err(refusal) => {
+                if let Some(counter) = cell.metrics.refused(action, refusal.reason()) {
+                    counter.increment(1);
+                }
+                if *refusal == Refusal::Unsettled {
+                    cell.metrics.unsettled.increment(1);
+                }
+            }
         }
+        reply
+    }
+
+    fn new_cell(&self, resource: &Resource, rule: Option<&Arc<Rule>>) -> Cell {
+        self.shared.metrics.active_resources.set(self.table.len() as f64 + 1.0);
+        let rule = rule.map_or_else(|| Arc::from("(operator)"), |rule| Arc::clone(&rule.name));
+        Cell::new(resource.clone(), &self.shared, self.shared.metrics.rule(&rule))
     }
 }
 

@@ -5,8 +5,8 @@ pub mod connect;
 pub mod identity;
 pub mod listen;
 pub mod metrics;
+pub mod pool;
 mod quiet;
 #[cfg(test)]
 mod testing;
 pub mod tls;
-pub mod pool;

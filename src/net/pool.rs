@@ -32,7 +32,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
 
 /// A body that can be sent to a store.
-pub trait Sendable: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static {}
+pub trait Sendable:
+    Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static
+{
+}
 impl<B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static> Sendable for B {}
 
 /// The error of any body.

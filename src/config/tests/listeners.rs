@@ -304,4 +304,24 @@ write = ["a"]
     leave it out unless nothing there needs a fence
 "#,
     );
+    for prefix in ["/", "/.", "/..", "/..a", "/.a/b", "/.a/", "palisade", "/.%41"] {
+        check(
+            &[("upstream =", &format!("prefix = \"{prefix}\"\nupstream ="))],
+            r#"
+11:10 error: `prefix` cannot be kept apart from the store's own paths
+    one segment of letters and digits after `/.`, such as "/.palisade"
+"#,
+        );
+    }
+}
+
+#[test]
+fn a_key_that_everyone_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = super::Fixture::new();
+    let rights = PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(fixture.path("server.key"), rights).expect("rights");
+    let expected = "14:7 warning: every user of this machine can read or change this file\n    \
+                    take the rights of others away: `chmod o-rwx`";
+    assert_eq!(super::said(&fixture, super::BASE), expected);
 }

@@ -104,6 +104,28 @@ fn a_file_that_cannot_be_read() {
     );
 }
 
+#[test]
+fn a_huge_file_is_refused_in_bounded_time() {
+    let fixture = Fixture::new();
+    let rule = "[[resources]]\nname = \"a\"\npath = \"/a\"\nresource = \"a\"\n";
+    let keys: String = (0..20_000).map(|n| format!("x{n} = 1\n")).collect();
+    for text in [rule.repeat(1_001), keys, "= \n".repeat(20_000), "[".repeat(100_000)] {
+        let problems = fixture.parse(&format!("{text}{BASE}")).expect_err("too much");
+        assert!(problems.len() <= 201);
+    }
+}
+
+#[test]
+fn an_error_is_not_lost_behind_warnings() {
+    let rule = |n: usize, path: &str| {
+        format!("[[resources]]\nname = \"{n}\"\npath = \"{path}{n}\"\nresource = \"{n}\"\n")
+    };
+    let warnings: String = (0..250).map(|n| rule(n, "/")).collect();
+    let error = rule(250, "no slash");
+    assert!(Fixture::new().parse(&format!("{BASE}{warnings}")).is_ok());
+    assert!(Fixture::new().parse(&format!("{BASE}{warnings}{error}")).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -39,14 +39,14 @@ impl Model {
                 let wake = !self.is(Mutation::CutNotTold);
                 for phase in &mut world.phases {
                     if let Phase::Streaming { cut, woken, .. } = phase {
-                        world.cut += u8::from(!*cut);
+                        world.seen.cut += u8::from(!*cut);
                         (*cut, *woken) = (true, wake);
                     }
                 }
             }
             Effect::Quiesce => return self.quiesce(world),
             Effect::GiveUp { count } => {
-                world.given_up += count as u8;
+                world.seen.unknown += count as u8;
                 for phase in &mut world.phases {
                     if let Phase::Sent { wire, .. } = phase
                         && let Wire::Open(sent) = wire
@@ -84,6 +84,10 @@ impl Model {
     }
 
     fn quiesce(&self, world: &mut World) -> Result<(), Broken> {
+        let awaited =
+            |p: &Phase| matches!(p, Phase::Sent { wire: Wire::Open(_) | Wire::Broken, .. });
+        world.seen.quiesces = true;
+        world.seen.awaited = world.seen.awaited.max(world.count(awaited) as u8);
         if self.is(Mutation::GrantBeforeQuiesce) {
             world.ledger.record.grant = world.ledger.record.mark.token;
         }
@@ -128,12 +132,16 @@ impl Model {
 
     pub(super) fn expire(&self, world: &mut World, linger: Linger) -> Result<(), Broken> {
         match linger {
-            Linger::Leftovers => world.leftovers = false,
+            Linger::Leftovers => {
+                world.seen.leftovers |= world.seen.quiesces && world.leftovers;
+                world.leftovers = false;
+            }
             Linger::Sent => {}
             Linger::Unknown => {
                 for phase in &mut world.phases {
                     if let Phase::Sent { wire: Wire::Broken, can_land } = phase {
                         *phase = Phase::unwatched(*can_land);
+                        world.seen.unknown += u8::from(world.seen.quiesces);
                     }
                 }
             }

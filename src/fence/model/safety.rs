@@ -140,12 +140,12 @@ impl Model {
 
     /// A takeover has ended.
     pub(super) fn opened(&self, world: &mut World, evidence: &Takeover) -> Result<(), Broken> {
-        let (cut, given_up) = (u32::from(world.cut), u32::from(world.given_up));
-        (world.cut, world.given_up) = (0, 0);
-        let counts = evidence.cut == cut && evidence.unknown >= given_up;
-        self.check(Property::Evidence, counts, || {
-            format!("{cut} writes were cut and {given_up} given up on; told: {evidence:?}")
-        })?;
+        let seen = std::mem::take(&mut world.seen);
+        let complete = evidence.cut == u32::from(seen.cut)
+            && evidence.awaited >= u32::from(seen.awaited)
+            && evidence.unknown >= u32::from(seen.unknown)
+            && evidence.leftovers >= seen.leftovers;
+        self.check(Property::Evidence, complete, || format!("{seen:?}; told: {evidence:?}"))?;
         let (from, to) = (evidence.from.token, evidence.to.token);
         let through = world.through.token;
         let marks = through <= from && from < to && evidence.to == world.ledger.record.mark;
@@ -157,6 +157,19 @@ impl Model {
         let token = self.requests[which].token();
         let told = evidence.is_none_or(|evidence| evidence.to.token == token);
         self.check(Property::Evidence, told, || format!("sealed at {token}; told: {evidence:?}"))
+    }
+
+    /// A fence is about to be forgotten: nobody holds what only this fence can judge.
+    pub(super) fn forget(&self, world: &World) -> Result<(), Broken> {
+        let held = world.count(|phase| {
+            matches!(
+                phase,
+                Phase::Waiting
+                    | Phase::Streaming { cut: false, .. }
+                    | Phase::Sent { wire: Wire::Open(_), .. }
+            )
+        });
+        self.check(Property::Books, held == 0, || format!("forgotten by {held} requests"))
     }
 
     /// What holds after every step.

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::mutation::Mutation;
 use super::safety::Broken;
-use super::world::{Model, Pending, Phase, Wire, World};
+use super::world::{Model, Pending, Phase, Seen, Wire, World};
 use crate::fence::{Cut, Effects, Fate, Linger, Record, Refusal, Register, Sent, Ticket};
 
 /// One thing that happens.
@@ -185,6 +185,7 @@ impl Model {
                 self.end(world);
             }
             Step::Evict => {
+                self.forget(world)?;
                 self.end(world);
                 world.fence = Some(self.fresh());
             }
@@ -222,7 +223,7 @@ impl Model {
     fn end(&self, world: &mut World) {
         world.fence = None;
         world.waiting.clear();
-        (world.cut, world.given_up) = (0, 0);
+        world.seen = Seen::default();
         for phase in &mut world.phases {
             match phase {
                 Phase::Waiting | Phase::Streaming { .. } => *phase = Phase::Ended,

@@ -106,8 +106,7 @@ impl Model {
             phases: self.requests.iter().map(|_| Phase::Idle).collect(),
             waiting: SmallVec::new(),
             through: Mark::default(),
-            cut: 0,
-            given_up: 0,
+            seen: Seen::default(),
         }
     }
 }
@@ -126,10 +125,19 @@ pub(super) struct World {
     pub waiting: SmallVec<[u8; 4]>,
     /// For the checks: the largest claim that was ever let through, by any process.
     pub through: Mark,
-    /// For the checks: writes cut since the fence was last opened in this process.
+    /// For the checks: the takeover that is under way in this process.
+    pub seen: Seen,
+}
+
+/// What a takeover did, as the world saw it.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Seen {
+    /// The fence has begun to quiesce and has not been opened since.
+    pub quiesces: bool,
     pub cut: u8,
-    /// For the checks: writes given up on since then.
-    pub given_up: u8,
+    pub awaited: u8,
+    pub unknown: u8,
+    pub leftovers: bool,
 }
 
 /// What is durable, and the one request that the ledger is working on.

@@ -254,6 +254,22 @@ fn a_third_leader_during_the_takeover_of_the_second() {
 }
 
 #[test]
+fn nobody_is_judged_against_a_mark_that_is_about_to_move() {
+    let rules = TokenRules { max_jump: 1, ..TokenRules::default() };
+    let asked = |fence: &mut Register, ticket, token| {
+        let (ticket, claim) = (Ticket(ticket), claim(token));
+        fence.ask(Ask { ticket, claim, intent: Intent::Write, may_raise: true, rules })
+    };
+    let mut fence = Register::new(4);
+    check(asked(&mut fence, 1, 1), [waits(1), Effect::Load]);
+    check(asked(&mut fence, 2, 2), [waits(2)]);
+    check(fence.loaded(found(0, 0, false)), [raise(1, true)]);
+    check(asked(&mut fence, 3, 3), [waits(3)]);
+    check(fence.raised(done(1, 1)), [raise(2, true)]);
+    check(fence.raised(done(2, 2)), [stale(1, 1, 2), raise(3, true)]);
+}
+
+#[test]
 fn the_queue_is_bounded() {
     let mut fence = Register::new(2);
     let full = |ticket| refuse(ticket, Refusal::Overloaded { limit: "takeover_queue_max" });

@@ -73,7 +73,10 @@ impl Relayed {
         }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.moved = true;
@@ -95,7 +98,10 @@ impl Relayed {
     }
 
     /// One timer for the whole body: it is looked at when it fires, not moved with every frame.
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+    fn poll_stall(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
         while stall.as_mut().poll(cx).is_ready() {
             if !std::mem::take(&mut self.moved) {

@@ -84,7 +84,8 @@ impl Asked {
         if asked.wanted.len() > 1 {
             // A write is asked for before a read of the same resource, and stands for it.
             asked.wanted.sort_by(|a, b| {
-                let key = |one: &Wanted| (one.matched.resource.clone(), one.action != Action::Write);
+                let key =
+                    |one: &Wanted| (one.matched.resource.clone(), one.action != Action::Write);
                 key(a).cmp(&key(b))
             });
             asked.wanted.dedup_by(|later, kept| later.matched.resource == kept.matched.resource);

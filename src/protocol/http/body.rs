@@ -56,7 +56,12 @@ pub struct FencedBody {
 impl FencedBody {
     /// A body of that length (`None` when nobody knows it), of which the client may send
     /// at most `bytes_max`.
-    pub fn new(source: Source, len: Option<u64>, bytes_max: Option<u64>, flight: Arc<Flight>) -> Self {
+    pub fn new(
+        source: Source,
+        len: Option<u64>,
+        bytes_max: Option<u64>,
+        flight: Arc<Flight>,
+    ) -> Self {
         let bytes_max = bytes_max.unwrap_or(u64::MAX);
         let ended = len == Some(0) && !matches!(source, Source::Decoded(..));
         Self {
@@ -121,7 +126,8 @@ impl FencedBody {
                             return Poll::Ready(Some(self.end().map(|()| chunk)));
                         }
                     }
-                    let knows_end = self.left.is_some() && !matches!(self.source, Source::Decoded(..));
+                    let knows_end =
+                        self.left.is_some() && !matches!(self.source, Source::Decoded(..));
                     if knows_end || self.flight.is_committed() {
                         return Poll::Ready(Some(Ok(chunk)));
                     }

@@ -80,7 +80,9 @@ impl Drop for ClientBody {
 
 async fn linger(mut incoming: Incoming) {
     let mut left = LINGER_BYTES_MAX;
-    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
+    while let Some(Ok(frame)) =
+        std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await
+    {
         left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
         if left == 0 {
             return;

@@ -113,7 +113,8 @@ impl Flight {
 
     /// The store has answered: if the commit point is not reached yet, it never will be.
     pub fn stop(&self) {
-        let _ = self.phase.compare_exchange(STREAMING, STOPPED, Ordering::AcqRel, Ordering::Acquire);
+        let _ =
+            self.phase.compare_exchange(STREAMING, STOPPED, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// The exchange has ended: a body that is still being sent fails. Says whether it was

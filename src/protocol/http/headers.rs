@@ -53,8 +53,7 @@ pub fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 /// Removes what RFC 9110 section 7.6.1 says is for one connection only.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        let names: Vec<HeaderName> =
-            listed(headers).filter_map(|name| name.parse().ok()).collect();
+        let names: Vec<HeaderName> = listed(headers).filter_map(|name| name.parse().ok()).collect();
         for name in names {
             headers.remove(name);
         }
@@ -75,7 +74,12 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Makes a request's head fit for the store. What the client said about where it comes from
 /// is replaced by what is known. Request trailers are dropped, so they are not announced.
-pub fn prepare_request(headers: &mut HeaderMap, origin: &Origin, host: HeaderValue, via: &HeaderValue) {
+pub fn prepare_request(
+    headers: &mut HeaderMap,
+    origin: &Origin,
+    host: HeaderValue,
+    via: &HeaderValue,
+) {
     strip_hop_by_hop(headers);
     for name in [HTTP2_SETTINGS, TRAILER, X_FORWARDED_PORT, X_REAL_IP] {
         headers.remove(name);
@@ -90,9 +94,9 @@ pub fn prepare_request(headers: &mut HeaderMap, origin: &Origin, host: HeaderVal
 /// Whether the request has already been through the proxy of that pseudonym.
 pub fn is_loop(headers: &HeaderMap, pseudonym: &str) -> bool {
     headers.get_all(VIA).iter().any(|value| {
-        value
-            .to_str()
-            .is_ok_and(|via| via.split(',').any(|hop| hop.split_whitespace().nth(1) == Some(pseudonym)))
+        value.to_str().is_ok_and(|via| {
+            via.split(',').any(|hop| hop.split_whitespace().nth(1) == Some(pseudonym))
+        })
     })
 }
 
@@ -145,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_loop_is_known_by_the_pseudonym() {
-        let check = |via, expected| assert_eq!(is_loop(&map(&[("via", via)]), "me"), expected, "{via}");
+        let check =
+            |via, expected| assert_eq!(is_loop(&map(&[("via", via)]), "me"), expected, "{via}");
         check("1.1 me", true);
         check("1.1 other, 2 me (comment)", true);
         check("1.1 meme", false);

@@ -137,7 +137,8 @@ fn host(parts: &request::Parts) -> Result<&str, Malformed> {
         (_, Some(header)) => header,
         (_, None) => return Err(Malformed::new("Host is missing", "send it")),
     };
-    let plausible = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+    let plausible =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']');
     if host.is_empty() || !host.bytes().all(plausible) {
         return Err(Malformed::new("Host is no name and no address", "send name or name:port"));
     }

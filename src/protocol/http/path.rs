@@ -14,13 +14,17 @@ pub fn decode(raw: &str) -> Result<String, Malformed> {
     while at < bytes.len() {
         let byte = match bytes[at] {
             b'%' => {
-                let escaped = hex(bytes, at + 1)
-                    .ok_or_else(|| bad("the path has a broken escape", "send two hex digits after each %"))?;
+                let escaped = hex(bytes, at + 1).ok_or_else(|| {
+                    bad("the path has a broken escape", "send two hex digits after each %")
+                })?;
                 if escaped == b'%' && hex(bytes, at + 3).is_some() {
                     return Err(bad("the path is encoded twice", "encode it once"));
                 }
                 if matches!(escaped, b'/' | b'\\' | 0..=0x1f | 0x7f) {
-                    return Err(bad("the path has an encoded slash or control character", "leave it out"));
+                    return Err(bad(
+                        "the path has an encoded slash or control character",
+                        "leave it out",
+                    ));
                 }
                 at += 2;
                 escaped
@@ -75,9 +79,32 @@ mod tests {
         check("/100%25", Some("/100%"));
         check("/.a/..b/c.", Some("/.a/..b/c."));
         for raw in [
-            "/a//b", "//a", "/a/../b", "/a/./b", "/..", "/%2e%2e/b", "/a/%2E", "/a/.%2e/b", "/a/..;x/b",
-            "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00", "/a%0a", "/a%7f", "/a%", "/a%2", "/a%zz",
-            "/a%+1", "/a%252e", "/a%25%32%65%32%65x%25ff", "/%ff", "/%c0%af", "/ä", "/a b",
+            "/a//b",
+            "//a",
+            "/a/../b",
+            "/a/./b",
+            "/..",
+            "/%2e%2e/b",
+            "/a/%2E",
+            "/a/.%2e/b",
+            "/a/..;x/b",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a\\b",
+            "/a%00",
+            "/a%0a",
+            "/a%7f",
+            "/a%",
+            "/a%2",
+            "/a%zz",
+            "/a%+1",
+            "/a%252e",
+            "/a%25%32%65%32%65x%25ff",
+            "/%ff",
+            "/%c0%af",
+            "/ä",
+            "/a b",
         ] {
             check(raw, None);
         }

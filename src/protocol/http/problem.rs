@@ -96,7 +96,9 @@ impl Denial {
         match self {
             Self::Failed { failure, is_write } => failed(failure, *is_write),
             Self::Fence(refusal) => refused(refusal),
-            Self::Loop => no(StatusCode::LOOP_DETECTED, "loop", "Loop", "point the upstream at the store"),
+            Self::Loop => {
+                no(StatusCode::LOOP_DETECTED, "loop", "Loop", "point the upstream at the store")
+            }
             Self::Malformed(malformed) => {
                 no(malformed.status, "malformed", "Ambiguous request", malformed.mend.clone())
             }
@@ -112,9 +114,12 @@ impl Denial {
                 "No such thing under the reserved prefix",
                 "ask for POST seal, GET status or GET whoami",
             ),
-            Self::TokenMalformed(malformed) => {
-                no(StatusCode::BAD_REQUEST, "token_malformed", "Unreadable token", malformed.mend.clone())
-            }
+            Self::TokenMalformed(malformed) => no(
+                StatusCode::BAD_REQUEST,
+                "token_malformed",
+                "Unreadable token",
+                malformed.mend.clone(),
+            ),
             Self::TokenRequired(header) => no(
                 StatusCode::PRECONDITION_REQUIRED,
                 "token_required",
@@ -130,7 +135,9 @@ impl Denial {
             Self::Failed { failure, .. } => failure.to_string(),
             Self::Fence(refusal) => refusal.to_string(),
             Self::Loop => "this request has been through this proxy already".to_owned(),
-            Self::Malformed(malformed) | Self::TokenMalformed(malformed) => malformed.what.to_string(),
+            Self::Malformed(malformed) | Self::TokenMalformed(malformed) => {
+                malformed.what.to_string()
+            }
             Self::NoRule(action) => format!("no rule covers this {}", action.as_str()),
             Self::NotFound => "there is nothing by this name".to_owned(),
             Self::TokenRequired(header) => format!("there is no {header}"),
@@ -171,7 +178,8 @@ fn refused(refusal: &Refusal) -> Row {
 }
 
 fn failed(failure: &Failure, is_write: bool) -> Row {
-    let again = |status, reason, title| Row { retryable: true, ..no(status, reason, title, "try again") };
+    let again =
+        |status, reason, title| Row { retryable: true, ..no(status, reason, title, "try again") };
     match failure {
         Failure::Body(super::flight::BodyFault::TooLarge(_)) => no(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -195,9 +203,11 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
         Failure::NotConnected(ConnectError::Exhausted(_)) => {
             again(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
-        Failure::NotConnected(_) | Failure::NotTaken(_) => {
-            again(StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable", "The store is not available")
-        }
+        Failure::NotConnected(_) | Failure::NotTaken(_) => again(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_unavailable",
+            "The store is not available",
+        ),
         Failure::Unknown(_) if is_write => Row {
             outcome: "unknown",
             ..no(
@@ -207,7 +217,9 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
                 "read the state before you write again",
             )
         },
-        Failure::Unknown(_) => again(StatusCode::BAD_GATEWAY, "upstream_broken", "The store did not answer"),
+        Failure::Unknown(_) => {
+            again(StatusCode::BAD_GATEWAY, "upstream_broken", "The store did not answer")
+        }
     }
 }
 

@@ -116,9 +116,9 @@ impl Problem {
 pub fn name_resource(headers: &mut HeaderMap, resource: &Resource) {
     const BEYOND: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b' ');
     let name = resource.as_str();
-    let plain = HeaderValue::from_str(name).ok().filter(|_| {
-        name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%')
-    });
+    let plain = HeaderValue::from_str(name)
+        .ok()
+        .filter(|_| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%'));
     let value = plain.or_else(|| {
         let encoded = percent_encoding::utf8_percent_encode(name, BEYOND).to_string();
         HeaderValue::try_from(encoded).ok()

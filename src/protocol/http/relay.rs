@@ -162,7 +162,9 @@ async fn exchange(
                 flight.settle();
                 return Err(Failure::NotTaken(error.to_string()));
             }
-            Ok(Err((None, error))) => return Err(broken(&flight, lease, None, explain(&error)).await),
+            Ok(Err((None, error))) => {
+                return Err(broken(&flight, lease, None, explain(&error)).await);
+            }
             Err(stall) => {
                 let what = match stall {
                     Some(_) => "it took longer than response_timeout",
@@ -175,7 +177,10 @@ async fn exchange(
     flight.stop();
     flight.settle();
     let (head, incoming): (_, Incoming) = response.into_parts();
-    Ok(Response::from_parts(head, Relayed::new(incoming, lease, Arc::clone(&flight), stall_timeout)))
+    Ok(Response::from_parts(
+        head,
+        Relayed::new(incoming, lease, Arc::clone(&flight), stall_timeout),
+    ))
 }
 
 /// Lost while there was no connection yet.

@@ -61,8 +61,7 @@ async fn seal(
     let required = || problem(Denial::TokenRequired(front.listener.token_header.clone()));
     let token = token.ok_or_else(required)?;
     let bid = wanted.bid(&session.peer, token, wait(&head.headers)?);
-    let sealed =
-        front.gate.seal(&bid).await.map_err(|refusal| problem(Denial::Fence(refusal)))?;
+    let sealed = front.gate.seal(&bid).await.map_err(|refusal| problem(Denial::Fence(refusal)))?;
     let mut document = marked(&wanted.matched, &sealed.mark);
     add_evidence(&mut document, sealed.evidence.as_ref());
     Ok(answer(&document, Some(&wanted.matched)))

@@ -69,13 +69,16 @@ impl Session {
             return reserved::serve(self, name, &head, token).await;
         }
         let operation = classify::classify(&head.method, head.uri.path(), !body.is_empty())?;
-        if operation.targets.iter().any(|one| reserved::name(&one.path, &listener.prefix).is_some()) {
+        if operation.targets.iter().any(|one| reserved::name(&one.path, &listener.prefix).is_some())
+        {
             let mend = "write the reserved prefix as it is configured";
             return Err(Malformed::new("the reserved prefix is encoded", mend).into());
         }
         let host = match head.headers.get(HOST) {
             Some(host) => host.clone(),
-            None => HeaderValue::from_str(host).map_err(|_| Malformed::new("bad host", "correct it"))?,
+            None => {
+                HeaderValue::from_str(host).map_err(|_| Malformed::new("bad host", "correct it"))?
+            }
         };
         let wait = wait(&head.headers)?;
         let is_write = operation.is_write();
@@ -92,7 +95,8 @@ impl Session {
         let len = body.len();
         let has_body = !body.is_empty();
         let flight = Arc::new(Flight::new(admissions, has_body));
-        let source = if has_body { Source::Client(body) } else { Source::Held(bytes::Bytes::new()) };
+        let source =
+            if has_body { Source::Client(body) } else { Source::Held(bytes::Bytes::new()) };
         let commits_at_head = !has_body
             || asked.wanted.iter().any(|wanted| {
                 wanted.action == Action::Write
@@ -119,7 +123,8 @@ impl Session {
             Ok(mut response) => {
                 front.metrics.rule(asked.rule()).requests.increment(1);
                 self.finish(response.headers_mut(), &asked);
-                *response.version_mut() = if self.is_http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+                *response.version_mut() =
+                    if self.is_http2 { Version::HTTP_2 } else { Version::HTTP_11 };
                 Ok(response)
             }
             Err(failure) => {
@@ -156,7 +161,12 @@ impl Session {
         head.headers.remove(&listener.token_header);
         head.headers.remove(WAIT_HEADER);
         head.headers.remove(EXPECT); // What was expected of us has been answered by us.
-        headers::prepare_request(&mut head.headers, &self.origin, host.clone(), &self.service.front.via);
+        headers::prepare_request(
+            &mut head.headers,
+            &self.origin,
+            host.clone(),
+            &self.service.front.via,
+        );
         if trailers {
             head.headers.insert(TE, HeaderValue::from_static("trailers"));
             if self.service.pool.upstream().version == crate::net::connect::Version::Http1 {

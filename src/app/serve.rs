@@ -1,0 +1,47 @@
+//! What is done with the connections of each kind of listener.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::admin::{self, Caller};
+use crate::net::listen::{Connection, Handler};
+use crate::net::tls::Alpn;
+use crate::protocol::http::{Front, Service, serve_connection};
+
+/// Serves HTTP and S3: what a worker has of a listener is made when its first connection comes.
+pub(super) struct HttpHandler {
+    front: Arc<Front>,
+    services: Box<[OnceLock<Arc<Service>>]>,
+}
+
+/// Serves operators who come with a certificate.
+pub(super) struct AdminHandler(pub(super) admin::Server);
+
+impl HttpHandler {
+    pub(super) fn new(front: Arc<Front>, workers: usize) -> Self {
+        Self { front, services: (0..workers).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// Resolves when no write goes on for a client that has hung up.
+    pub(super) async fn finished(&self) {
+        for service in self.services.iter().filter_map(OnceLock::get) {
+            service.detached().close();
+            service.detached().wait().await;
+        }
+    }
+}
+
+impl Handler for HttpHandler {
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        let Connection { stream, peer, alpn, drain, worker, .. } = connection;
+        let service = self.services[worker].get_or_init(|| Service::new(Arc::clone(&self.front)));
+        let is_http2 = alpn == Some(Alpn::Http2);
+        serve_connection(stream, peer, is_http2, Arc::clone(service), drain.requested()).await;
+    }
+}
+
+impl Handler for AdminHandler {
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        let Connection { stream, peer, .. } = connection;
+        self.0.serve_connection(stream, Caller::Certificate(peer)).await;
+    }
+}
