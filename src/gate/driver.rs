@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::cell::{Cell, Outcome, Running};
+use super::cell::Cell;
+use super::state::{Outcome, Running};
 use crate::audit;
 use crate::fence::{Effect, Loaded, Mark, RaiseOutcome, Takeover, Token};
 

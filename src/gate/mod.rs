@@ -6,14 +6,16 @@
 //!
 //! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
 //! `admission` is the proof that a request carries, `table` finds the cell of a resource,
-//! `cell` is one fence with those who wait for it.
+//! `cell` is one fence with those who wait for it, `state` what its lock guards.
 
 mod admission;
 mod cell;
 mod driver;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -290,6 +292,11 @@ impl Gate {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Begins to count for a rule, so that its first stale write is seen as an increase.
+    pub fn count_rule(&self, name: &Arc<str>) {
+        self.shared.metrics.rule(name);
     }
 
     /// Resources in memory.
