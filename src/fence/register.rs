@@ -68,13 +68,12 @@ pub struct Takeover {
     pub leftovers: bool,
 }
 
-/// Whose settling is ended by time rather than by the store's answer.
+/// Whose settling is ended by time alone. Writes past their commit point are not among
+/// them: somebody still holds their connection, and has to close it and settle them first.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Linger {
     /// What a process before this one may have left behind.
     Leftovers,
-    /// Writes past their commit point that the store has not answered.
-    Sent,
     /// Writes past their commit point whose answer can never come any more.
     Unknown,
 }
@@ -128,13 +127,9 @@ pub enum Effect {
     /// they see it at once. They cannot commit any more, woken or not.
     Cut,
     /// Wait for what is in flight, each kind up to its own deadline; tell with
-    /// [`Register::settle`] and [`Register::expire`].
+    /// [`Register::settle`] and [`Register::expire`]. Sent writes that are past theirs have
+    /// to close their connections: they settle as unknown.
     Quiesce,
-    /// Writes past their commit point were given up on: wake them to say so.
-    GiveUp {
-        /// How many.
-        count: u32,
-    },
     /// A takeover has ended and writes at the new mark go on.
     Opened(Arc<Takeover>),
     /// The request waits.
@@ -179,8 +174,6 @@ pub struct Register {
     streaming: u32,
     sent: u32,
     unknown: u32,
-    /// Moves on when sent writes are given up on, so that their late answers are not counted twice.
-    epoch: u32,
     queue_max: u32,
     busy: Option<Box<Busy>>,
     /// What a takeover did before the ledger failed it. The one that ends it tells that too.
@@ -233,7 +226,6 @@ impl Register {
             streaming: 0,
             sent: 0,
             unknown: 0,
-            epoch: 0,
             queue_max: queue_max.max(1),
             busy: None,
             unfinished: None,
@@ -305,7 +297,7 @@ impl Register {
         }
         self.streaming -= 1;
         self.sent += 1;
-        Ok(Sent { epoch: self.epoch })
+        Ok(Sent(()))
     }
 
     /// An admitted write ended before its commit point: nothing of it is in the store.
@@ -317,10 +309,8 @@ impl Register {
 
     /// A write past its commit point has ended.
     pub fn settle(&mut self, sent: Sent, fate: Fate) -> Effects {
+        let Sent(()) = sent; // Consumed: it cannot be settled twice.
         let mut effects = Effects::new();
-        if sent.epoch != self.epoch {
-            return effects; // Given up on already, and counted as unknown.
-        }
         self.sent -= 1;
         if fate == Fate::Unknown {
             self.unknown = self.unknown.saturating_add(1);
@@ -332,24 +322,14 @@ impl Register {
     /// The time in which writes of one kind may still land is over.
     pub fn expire(&mut self, linger: Linger) -> Effects {
         let mut effects = Effects::new();
-        let quiescing = self.stage() == Some(Stage::Quiescing);
-        let mut given_up = 0;
-        let mut waited_out = false;
-        match linger {
-            Linger::Leftovers => waited_out = std::mem::take(&mut self.leftovers),
-            // Only a takeover gives up on an answer that may still come.
-            Linger::Sent if quiescing && self.sent > 0 => {
-                given_up = std::mem::take(&mut self.sent);
-                self.epoch = self.epoch.wrapping_add(1);
-                effects.push(Effect::GiveUp { count: given_up });
-            }
-            Linger::Sent => {}
-            Linger::Unknown => given_up = std::mem::take(&mut self.unknown),
-        }
+        let (unknown, leftovers) = match linger {
+            Linger::Leftovers => (0, std::mem::take(&mut self.leftovers)),
+            Linger::Unknown => (std::mem::take(&mut self.unknown), false),
+        };
         let busy = self.busy.as_mut().map(|busy| &mut busy.progress);
         if let Some(progress) = busy.or(self.unfinished.as_deref_mut()) {
-            progress.unknown = progress.unknown.saturating_add(given_up);
-            progress.leftovers |= waited_out;
+            progress.unknown = progress.unknown.saturating_add(unknown);
+            progress.leftovers |= leftovers;
         }
         self.advance(&mut effects);
         effects
