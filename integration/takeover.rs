@@ -22,7 +22,7 @@ async fn an_upload_is_cut_at_once_and_leaves_nothing() {
         let seal = rig.seal("leader-b", 34, &path).await;
         assert_eq!(seal.status, 200, "{}", seal.text());
         assert!(begun.elapsed() < Duration::from_secs(5), "it waited {:?}", begun.elapsed());
-        assert_eq!(seal.json()["cut"], 1, "{}", seal.text());
+        assert_eq!(seal.json()["takeover"]["cut"], 1, "{}", seal.text());
 
         // The writer is told without sending another byte.
         let told = upload.early().await.unwrap();
@@ -91,7 +91,7 @@ async fn a_silent_store_is_waited_for_and_the_outcome_is_called_unknown() {
     }
     assert_eq!(seal.status, 200, "{}", seal.text());
     assert!(begun.elapsed() >= Duration::from_millis(2_500), "it waited {:?}", begun.elapsed());
-    assert_eq!(seal.json()["unknown"], 1, "the evidence names it: {}", seal.text());
+    assert_eq!(seal.json()["takeover"]["unknown"], 1, "the evidence names it: {}", seal.text());
 
     // The writer is told that nobody knows: neither yes nor no.
     let told = sent.await.unwrap();

@@ -21,7 +21,7 @@ use crate::net::connect::ConnectorError;
 use crate::net::listen::{self, BindError, Server, Workers};
 use crate::net::tls::{Alpn, LoadError, TlsStore};
 use crate::protocol::http::{Flavor, Front, Listener};
-use serve::{AdminHandler, HttpHandler};
+use serve::HttpHandler;
 
 /// How long the audit log may take to be durable at the end.
 const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,6 +96,9 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
     let ledger: Arc<dyn Ledger> = Arc::new(opening.await.map_err(std::io::Error::other)??);
     let gate =
         Arc::new(Gate::new(Arc::clone(&ledger), config.gate, audit.clone(), Handle::current()));
+    for rule in config.listeners.iter().flat_map(|listener| listener.rules.iter()) {
+        gate.count_rule(&rule.name);
+    }
     let readiness = Readiness::new(config.listeners.iter().map(describe));
     let workers = Workers::start(config.workers)?;
     let instance = instance();
@@ -233,8 +236,7 @@ impl Running {
             connections_per_identity_max: admin::CONNECTIONS_MAX,
             handshake_timeout: admin::READ_TIMEOUT,
         };
-        let handler = Arc::new(AdminHandler(server));
-        self.admin_server = Some(bound.serve(tls, limits, &self.workers, handler)?);
+        self.admin_server = Some(bound.serve(tls, limits, &self.workers, Arc::new(server))?);
         Ok(())
     }
 

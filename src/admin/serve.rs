@@ -26,6 +26,7 @@ use super::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT, OPERATION_TIMEOUT,
     OPERATIONS_MAX, READ_TIMEOUT, READS_MAX, State, dashboard, health, problem, resources,
 };
+use crate::net::listen::{Connection, Handler};
 
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -108,9 +109,16 @@ impl Server {
         }
     }
 
-    /// Serves one accepted connection, after its TLS handshake where it has TLS. One too
-    /// many is closed.
+    /// Serves one accepted connection to its end. One too many is closed.
     pub async fn serve_connection<S>(&self, stream: S, caller: Caller)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.serve_until(stream, caller, std::future::pending()).await;
+    }
+
+    /// As [`Server::serve_connection`]; once `drain` resolves, the answer under way is the last.
+    async fn serve_until<S>(&self, stream: S, caller: Caller, drain: impl Future<Output = ()>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -124,14 +132,29 @@ impl Server {
             request.extensions_mut().insert(caller.clone());
             router.clone().oneshot(request)
         });
-        let outcome = hyper::server::conn::http1::Builder::new()
+        let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEADER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection, drain);
+        let outcome = tokio::select! {
+            outcome = &mut connection => outcome,
+            () = &mut drain => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
         if let Err(error) = outcome {
             tracing::debug!(%error, "a connection to the admin listener ended early");
         }
+    }
+}
+
+/// With TLS, the connections come from a listener that has authenticated them.
+impl Handler for Server {
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        let Connection { stream, peer, drain, .. } = connection;
+        self.serve_until(stream, Caller::Certificate(peer), drain.requested()).await;
     }
 }

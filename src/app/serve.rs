@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::admin::{self, Caller};
 use crate::net::listen::{Connection, Handler};
 use crate::net::tls::Alpn;
 use crate::protocol::http::{Front, Service, serve_connection};
@@ -12,9 +11,6 @@ pub(super) struct HttpHandler {
     front: Arc<Front>,
     services: Box<[OnceLock<Arc<Service>>]>,
 }
-
-/// Serves operators who come with a certificate.
-pub(super) struct AdminHandler(pub(super) admin::Server);
 
 impl HttpHandler {
     pub(super) fn new(front: Arc<Front>, workers: usize) -> Self {
@@ -36,12 +32,5 @@ impl Handler for HttpHandler {
         let service = self.services[worker].get_or_init(|| Service::new(Arc::clone(&self.front)));
         let is_http2 = alpn == Some(Alpn::Http2);
         serve_connection(stream, peer, is_http2, Arc::clone(service), drain.requested()).await;
-    }
-}
-
-impl Handler for AdminHandler {
-    async fn serve(self: Arc<Self>, connection: Connection) {
-        let Connection { stream, peer, .. } = connection;
-        self.0.serve_connection(stream, Caller::Certificate(peer)).await;
     }
 }

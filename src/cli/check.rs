@@ -66,3 +66,45 @@ pub(super) fn list(problems: &[Problem]) -> String {
 fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_checked() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let file = dir.path().join("p.toml");
+        let put = |text: &str| std::fs::write(&file, text).expect("a file");
+        let pem = dir.path().join("pem");
+        let begin = "-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n";
+        std::fs::write(&pem, begin).expect("a file");
+        std::fs::set_permissions(&pem, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("rights");
+        let good = r#"
+            ledger.embedded.path = "ledger.redb"
+            upstreams.store.endpoints = "http://127.0.0.1:9000"
+            [listeners.web]
+            protocol = "http"
+            listen = "127.0.0.1:9443"
+            upstream = "store"
+            tls = { certificate = "pem", key = "pem", client_ca = "pem" }
+            "#;
+        let rule = "[[resources]]\nname = 'a'\npath = '/a'\nresource = 'a'\nwrite = ['**']\n";
+
+        put(&format!("{good}{rule}"));
+        assert_eq!(check(&file), ("ok: 1 listener, 1 rule\n".to_owned(), true));
+
+        put(good);
+        let (report, ok) = check(&file);
+        assert!(ok && report.ends_with("\nok: 1 listener, 0 rules, 1 warning\n"), "{report}");
+
+        put(&format!("x = 1\ny = 2\n{good}"));
+        let (report, ok) = check(&file);
+        assert!(!ok && report.ends_with("\n2 errors, 1 warning\n"), "{report}");
+
+        put(&(0..150).map(|n| format!("x{n} = 1\n")).collect::<String>());
+        let (report, ok) = check(&file);
+        assert!(!ok && report.ends_with("... and 53 more\n152 errors, 1 warning\n"), "{report}");
+    }
+}

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod certs;
 mod check;
+mod client;
 mod completions;
 mod demo;
 mod explain;

@@ -45,8 +45,16 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && same_ip
 }
 
-/// Upstreams that no listener names.
-pub(super) fn unused(report: &Report<'_>, upstreams: &[upstreams::Entry]) {
+/// Upstreams that no listener names. Nothing is said while a listener names one that is not
+/// there: it may be this one.
+pub(super) fn unused(
+    report: &Report<'_>,
+    upstreams: &[upstreams::Entry],
+    listeners: &[listeners::Entry<'_>],
+) {
+    if listeners.iter().any(|listener| listener.upstream.is_none()) {
+        return;
+    }
     for upstream in upstreams.iter().filter(|upstream| !upstream.used.get()) {
         let message = format!("no listener uses upstream \"{}\"", upstream.name.get_ref());
         report.warn(&upstream.name.span(), message, "leave it out, or name it in a listener");
@@ -123,7 +131,8 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
         ("settle_timeout", ours.settle_timeout == theirs.settle_timeout),
     ]
     .into_iter()
-    .filter_map(|(key, same)| (!same).then(|| format!("`{key}`")))
+    .filter(|(_, same)| !same)
+    .map(|(key, _)| format!("`{key}`"))
     .collect();
     if !differing.is_empty() {
         let message = format!(

@@ -157,8 +157,12 @@ fn clean(text: &str) -> Result<Zeroizing<String>, String> {
     }
 }
 
-fn read(path: &Path, max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    let says = |error: std::io::Error| error.kind().to_string();
+/// A file's content; the error says why there is none.
+pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let says = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        kind => kind.to_string(),
+    };
     // Opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(says)?.is_file() {
         return Err("it is not a file".to_owned());
@@ -173,8 +177,10 @@ fn read(path: &Path, max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 fn mend_of_file(path: &Path) -> &'static str {
-    if path.exists() {
+    if path.is_file() {
         "let the user that Palisade runs as read it"
+    } else if path.exists() {
+        "name a file"
     } else {
         "`palisade certs` makes certificates; relative paths start at the directory of this file"
     }
@@ -184,8 +190,8 @@ fn mend_of_file(path: &Path) -> &'static str {
 fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::Span, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o007 != 0 {
-        let message = "every user of this machine can read this file";
+    if mode & 0o006 != 0 {
+        let message = "every user of this machine can read or change this file";
         section.report().warn(span, message, "take the rights of others away: `chmod o-rwx`");
     }
 }

@@ -15,6 +15,8 @@ use crate::protocol::http::{Flavor, Limits, Listener, Unmatched, s3};
 use crate::rules::{CommitPoint, Rules};
 
 const TOKEN_HEADER: &str = "Fencing-Token";
+/// How many addresses a listener has.
+const ADDRESSES_MAX: usize = 16;
 const PREFIX: &str = "/.palisade";
 
 /// What the file calls a listener's protocol.
@@ -118,13 +120,14 @@ fn listener<'a>(
 
 fn addresses(section: &Section<'_>) -> Vec<Spanned<SocketAddr>> {
     let texts = section.strings("listen");
-    if texts.as_ref().is_some_and(Vec::is_empty) {
-        section.error_at("listen", "`listen` is empty", "add an address and a port");
+    if texts.as_ref().is_some_and(|texts| texts.is_empty() || texts.len() > ADDRESSES_MAX) {
+        let message = "`listen` has no address, or too many";
+        section.error_at("listen", message, format!("from 1 to {ADDRESSES_MAX}"));
     }
     let address = |text: Spanned<&str>| {
         Some(Spanned::new(text.span(), server::address(section, "listen", &text)?))
     };
-    texts.unwrap_or_default().into_iter().filter_map(address).collect()
+    texts.unwrap_or_default().into_iter().take(ADDRESSES_MAX).filter_map(address).collect()
 }
 
 fn store<'u>(
@@ -169,7 +172,8 @@ fn flavor(
         section.error_at("upstream", message, mend);
         return None;
     };
-    Some(Flavor::S3(s3::Settings { domains, mode: s3.clone()? }))
+    let (mode, aws_chunked) = s3.clone()?;
+    Some(Flavor::S3(s3::Settings { domains, mode, aws_chunked }))
 }
 
 fn domains(section: &Section<'_>) -> Vec<String> {

@@ -33,7 +33,7 @@ use problem::Source;
 use section::{Report, Section};
 
 /// The largest configuration file.
-const FILE_MAX_BYTES: usize = 4 << 20;
+const FILE_MAX_BYTES: u64 = 4 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A whole configuration. If there is one, it can be served.
@@ -79,11 +79,8 @@ impl Config {
     pub fn load(file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let whole =
             |message: String, mend: &str| vec![Problem::whole(file, message, mend.to_owned())];
-        let bytes = std::fs::read(file)
-            .map_err(|error| whole(format!("cannot be read: {error}"), "name a file"))?;
-        if bytes.len() > FILE_MAX_BYTES {
-            return Err(whole(format!("has more than {FILE_MAX_BYTES} bytes"), "make it smaller"));
-        }
+        let bytes = files::read(file, FILE_MAX_BYTES)
+            .map_err(|why| whole(format!("cannot be read: {why}"), "name a configuration file"))?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let line = bytes[..error.valid_up_to()].split(|b| *b == b'\n').count();
             whole(format!("is not UTF-8 in line {line}"), "save it as UTF-8")
@@ -102,11 +99,18 @@ impl Config {
         if !syntax.is_empty() {
             // What stands in a broken line is a guess, so nothing else is said.
             let problem = |error: &toml::de::Error| {
+                let (message, mend) = match error.message().split_once(", expected ") {
+                    Some((message, expected)) => (message, format!("expected {expected}")),
+                    None => (error.message(), "correct this first".to_owned()),
+                };
                 let span = error.span().unwrap_or(0..0);
-                let message = format!("this is not TOML: {}", error.message());
-                source.problem(Severity::Error, &span, message, String::new())
+                let message = format!("this is not TOML: {message}");
+                source.problem(Severity::Error, &span, message, mend)
             };
-            return Err(syntax.iter().map(problem).collect());
+            let mut problems: Vec<_> =
+                syntax.iter().take(section::PROBLEMS_MAX).map(problem).collect();
+            problems.sort_by_key(|problem| (problem.line, problem.column));
+            return Err(problems);
         }
         // A path that is still relative means something else after a change of directory.
         let directory = std::path::absolute(file).ok();
@@ -135,7 +139,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let listeners = listeners::read(root, &upstreams);
     let rules = resources::read(root, &listeners);
     checks::addresses(report, &listeners, admin.as_ref());
-    checks::unused(report, &upstreams);
+    checks::unused(report, &upstreams, &listeners);
     checks::rules(report, &rules, &listeners);
     for rule in &rules {
         checks::times(report, rule, &listeners);

@@ -75,11 +75,14 @@ impl<'a> Source<'a> {
         let column = before[line_start..].chars().count() + 1;
         let end = self.text.floor_char_boundary(span.end).max(start);
         let marked = self.text[start..end].lines().next().unwrap_or_default();
-        let snippet = (!self.is_secret(line_start) && line_text.chars().count() <= SNIPPET_MAX)
-            .then(|| {
-                let shown = line_text.chars().map(|c| if c.is_control() { ' ' } else { c });
-                (shown.collect(), marked.chars().count().max(1))
-            });
+        // What begins and ends at the start of the file is about the file as a whole.
+        let is_shown = *span != (0..0)
+            && line_text.chars().count() <= SNIPPET_MAX
+            && !self.is_secret(line_start);
+        let snippet = is_shown.then(|| {
+            let shown = line_text.chars().map(|c| if c.is_control() { ' ' } else { c });
+            (shown.collect(), marked.chars().count().max(1))
+        });
         Problem {
             file: self.file.to_owned(),
             line: before.matches('\n').count() + 1,

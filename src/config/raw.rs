@@ -114,6 +114,7 @@ static S3: Schema = Schema {
     keys: &[
         ("mode", Value),
         ("region", Value),
+        ("aws_chunked", Value),
         ("access_key_id_file", Value),
         ("access_key_id_env", Value),
         ("secret_access_key_file", Value),
@@ -197,7 +198,7 @@ impl Schema {
 /// A table as it is written in the file.
 pub(super) fn title(path: &str) -> String {
     match path {
-        "" => "the top of the file".to_owned(),
+        "" => "the top level".to_owned(),
         "resources" => "[[resources]]".to_owned(),
         _ => format!("[{path}]"),
     }

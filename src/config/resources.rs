@@ -124,7 +124,8 @@ fn who(section: &Section<'_>) -> Who {
     let read = section.globs("read").unwrap_or_default();
     let write = section.globs("write");
     let raise = section.globs("raise");
-    if section.is_there() && write.as_ref().is_none_or(|globs| globs.is_empty()) {
+    let nobody = !section.has("write") || write.as_ref().is_some_and(|globs| globs.is_empty());
+    if section.is_there() && nobody {
         let message = format!("nobody may write: {} has no `write`", section.title());
         let mend = "add `write = [\"…\"]` with globs on identities";
         section.report().warn(&section.span_of("write"), message, mend);

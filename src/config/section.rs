@@ -14,6 +14,11 @@ use super::raw::{Kind, Schema, title};
 use super::values;
 use crate::rules::Globs;
 
+/// How many problems are collected, as each has to be found in the text.
+pub(super) const PROBLEMS_MAX: usize = 200;
+/// How many tables or texts a list has: they are compared with each other.
+const ITEMS_MAX: usize = 1_000;
+
 /// Bytes in the file.
 pub(super) type Span = Range<usize>;
 
@@ -57,8 +62,12 @@ impl<'a> Report<'a> {
     }
 
     fn add(&self, severity: Severity, span: &Span, message: String, mend: String) {
-        let problem = self.source.problem(severity, span, message, mend);
-        self.problems.borrow_mut().push(problem);
+        let mut problems = self.problems.borrow_mut();
+        // However many warnings there are, an error is never lost.
+        let is_news = severity == Severity::Error && !problems.iter().any(Problem::is_error);
+        if problems.len() < PROBLEMS_MAX || is_news {
+            problems.push(self.source.problem(severity, span, message, mend));
+        }
     }
 
     /// All of it, in the order of the file.
@@ -132,9 +141,12 @@ impl<'a> Section<'a> {
                 _ => self.wrong_type(key, value, "a list of texts such as `[\"a\", \"b\"]`"),
             };
         };
-        let texts = items.iter().filter_map(|item| match item.get_ref() {
-            DeValue::String(text) => Some(Spanned::new(item.span(), &**text)),
-            _ => self.wrong_type(key, item, "only texts in quotes"),
+        self.bound(key, value, items.len());
+        let texts = items.iter().take(ITEMS_MAX).enumerate().filter_map(|(at, item)| {
+            match item.get_ref() {
+                DeValue::String(text) => Some(Spanned::new(item.span(), &**text)),
+                _ => self.wrong_type(&format!("{key}[{at}]"), item, "a text in quotes"),
+            }
         });
         Some(texts.collect())
     }
@@ -219,10 +231,10 @@ impl<'a> Section<'a> {
         Some(Spanned::new(text.span(), self.report.directory.join(text.get_ref())))
     }
 
-    /// Globs on identities; `None` without the key.
+    /// Globs on identities; `None` without the key, and when any of them is wrong.
     pub(super) fn globs(&self, key: &str) -> Option<Globs> {
         let texts = self.strings(key)?;
-        let good = texts.iter().filter(|text| {
+        let is_good = |text: &Spanned<&str>| {
             let problem = match Globs::new([*text.get_ref()]) {
                 _ if text.get_ref().is_empty() => "it is empty, so it matches nobody".to_owned(),
                 Err(error) => error.kind().to_string(),
@@ -232,9 +244,10 @@ impl<'a> Section<'a> {
             let mend = "write identities, with `*` for anything but `/` and `**` for anything";
             self.report.error(&text.span(), message, mend);
             false
-        });
-        // Each was compiled a moment ago, so all of them together compile too.
-        Globs::new(good.map(|text| *text.get_ref())).ok()
+        };
+        let good = texts.iter().filter(|text| is_good(text)).count();
+        let all = Globs::new(texts.iter().map(|text| *text.get_ref())).ok();
+        all.filter(|_| good == texts.len())
     }
 
     /// The table behind a key.
@@ -263,8 +276,10 @@ impl<'a> Section<'a> {
             self.wrong_type::<()>(key, value, &form);
             return Vec::new();
         };
+        self.bound(key, value, tables.len());
         let mut sections: Vec<_> = tables
             .iter()
+            .take(ITEMS_MAX)
             .map(|(name, value)| {
                 let path = format!("{}.{}", self.below(key), name.get_ref());
                 let text: &'a str = name.get_ref();
@@ -288,7 +303,9 @@ impl<'a> Section<'a> {
             self.wrong_type::<()>(key, value, &form);
             return Vec::new();
         };
-        items.iter().map(|item| self.open(key, item, schema, self.below(key))).collect()
+        self.bound(key, value, items.len());
+        let items = items.iter().take(ITEMS_MAX);
+        items.map(|item| self.open(key, item, schema, self.below(key))).collect()
     }
 
     fn open(
@@ -309,10 +326,19 @@ impl<'a> Section<'a> {
 
     fn report_unknown_keys(&self) {
         let keys = self.table.iter().flat_map(|table| table.keys());
-        for key in keys.filter(|key| self.schema.kind(key.get_ref()).is_none()) {
+        let unknown = keys.filter(|key| self.schema.kind(key.get_ref()).is_none());
+        for key in unknown.take(PROBLEMS_MAX) {
             let shown = key.get_ref().escape_debug().to_string();
             let message = format!("unknown key `{shown}` in {}", self.title());
             self.report.error(&key.span(), message, self.schema.mend(key.get_ref()));
+        }
+    }
+
+    fn bound(&self, key: &str, value: &Spanned<DeValue<'_>>, len: usize) {
+        if len > ITEMS_MAX {
+            let message = format!("`{key}` has {len} entries");
+            let mend = format!("at most {ITEMS_MAX}; patterns and globs can stand for many");
+            self.report.error(&value.span(), message, mend);
         }
     }
 
@@ -337,7 +363,8 @@ impl<'a> Section<'a> {
         };
         let parsed = parse(text);
         if let Err(mend) = &parsed {
-            let message = format!("`{key}` is not {form}");
+            let shown: String = text.chars().take(40).collect();
+            let message = format!("`{key}` cannot be \"{}\"", shown.escape_debug());
             self.report.error(&value.span(), message, mend.as_str());
         }
         parsed.ok()

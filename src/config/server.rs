@@ -9,7 +9,7 @@ use super::Ledger;
 use super::files::{self, Pem};
 use super::section::Section;
 use crate::net::identity::Source;
-use crate::net::tls::ServerTls;
+use crate::net::tls::{self, Part, ServerTls};
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::{admin, audit, gate};
 
@@ -130,9 +130,24 @@ pub(super) fn server_tls(section: &Section<'_>) -> Option<ServerTls> {
     let client_ca = files::pem(section, "client_ca", Pem::Certificates);
     let crls = files::pems(section, "crls", Pem::Crl).unwrap_or_default();
     let identity = identity(section);
-    // LEAD: net::tls::check(&ServerTls) goes here, once it is there, to see whether the files
-    // also load: an error of it belongs at `section.span_of("certificate")`.
-    Some(ServerTls { certificate: certificate?, key: key?, client_ca: client_ca?, crls, identity })
+    let tls =
+        ServerTls { certificate: certificate?, key: key?, client_ca: client_ca?, crls, identity };
+    // Each file is there and is PEM; whether they also load together is another question.
+    for problem in tls::check(&tls) {
+        let span = section.span_of(match problem.part() {
+            Part::Certificate => "certificate",
+            Part::Key => "key",
+            Part::ClientCa => "client_ca",
+            Part::Crl => "crls",
+        });
+        let mend = "`palisade certs show FILE` says what is in a file";
+        if problem.is_warning() {
+            section.report().warn(&span, problem.to_string(), mend);
+        } else {
+            section.report().error(&span, problem.to_string(), mend);
+        }
+    }
+    Some(tls)
 }
 
 fn identity(section: &Section<'_>) -> Vec<Source> {

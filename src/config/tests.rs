@@ -2,6 +2,10 @@
 
 mod examples;
 mod fixture;
+mod keys;
+mod listeners;
+mod messages;
+mod resources;
 
 use fixture::Fixture;
 
@@ -29,7 +33,7 @@ resource = "orders/{shard}"
 write = ["**"]
 "#;
 
-/// What is said about a text: `line:column severity: message | mend`, a line each.
+/// What is said about a text: `line:column severity: message`, and the mend below it.
 fn said(fixture: &Fixture, text: &str) -> String {
     let problems = match fixture.parse(text) {
         Ok((_, problems)) | Err(problems) => problems,
@@ -37,25 +41,19 @@ fn said(fixture: &Fixture, text: &str) -> String {
     let line = |problem: &Problem| {
         let severity = if problem.is_error() { "error" } else { "warning" };
         let Problem { line, column, message, mend, .. } = problem;
-        format!("{line}:{column} {severity}: {message} | {mend}")
+        format!("{line}:{column} {severity}: {message}\n    {mend}")
             .replace(fixture.directory().to_str().expect("a path"), "DIR")
     };
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Replaces a part of [`BASE`].
-fn edited(from: &str, to: &str) -> String {
-    assert!(BASE.contains(from), "the base has no {from}");
-    BASE.replacen(from, to, 1)
-}
-
 /// With the edits in place, exactly that is said.
-fn check(edits: &[(&str, &str)], expected: &[&str]) {
+fn check(edits: &[(&str, &str)], expected: &str) {
     let fixture = Fixture::new();
     let mut text = BASE.to_owned();
     for (from, to) in edits {
         assert!(text.contains(from), "there is no {from}");
         text = text.replacen(from, to, 1);
     }
-    assert_eq!(said(&fixture, &text), expected.join("\n"), "{edits:?}");
+    assert_eq!(said(&fixture, &text), expected.trim(), "{edits:?}");
 }

@@ -11,7 +11,7 @@ use super::files::{self, Pem};
 use super::names;
 use super::section::Section;
 use crate::net::connect::{ClientTls, Endpoint, Upstream, Version};
-use crate::protocol::http::s3::{Credentials, Mode};
+use crate::protocol::http::s3::{AwsChunked, Credentials, Mode};
 
 /// The bounds of an upstream whose table does not say.
 const CONNECTIONS_MAX: usize = 256;
@@ -26,7 +26,7 @@ pub(super) struct Entry {
     /// `None` when something is wrong with it.
     pub(super) upstream: Option<Arc<Upstream>>,
     /// `[upstreams.NAME.s3]`: `None` without it, `Some(None)` when something is wrong with it.
-    pub(super) s3: Option<Option<Mode>>,
+    pub(super) s3: Option<Option<(Mode, AwsChunked)>>,
     /// Whether a listener has asked for it.
     pub(super) used: Cell<bool>,
 }
@@ -72,16 +72,18 @@ fn endpoints(section: &Section<'_>) -> Option<Vec<Endpoint>> {
     let texts = section.strings("endpoints")?;
     let mut endpoints = Vec::new();
     for text in &texts {
-        let complaint = match endpoint(text.get_ref()) {
-            Ok(endpoint) if endpoints.contains(&endpoint) => "it is there twice".to_owned(),
+        let form = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
+        let (complaint, mend) = match endpoint(text.get_ref()) {
+            Ok(endpoint) if endpoints.contains(&endpoint) => {
+                ("it is there twice".to_owned(), "leave one of them out")
+            }
             Ok(endpoint) => {
                 endpoints.push(endpoint);
                 continue;
             }
-            Err(complaint) => complaint,
+            Err(complaint) => (complaint, form),
         };
         let message = format!("an endpoint cannot be used: {complaint}");
-        let mend = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
         section.report().error(&text.span(), message, mend);
     }
     if texts.is_empty() {
@@ -140,7 +142,13 @@ fn client_tls(section: &Section<'_>) -> ClientTls {
     ClientTls { ca, certificate: certificate.zip(key), server_name }
 }
 
-fn s3(section: &Section<'_>) -> Option<Mode> {
+fn s3(section: &Section<'_>) -> Option<(Mode, AwsChunked)> {
+    let chunked = [("forward", AwsChunked::Forward), ("decode", AwsChunked::Decode)];
+    let chunked = section.choice("aws_chunked", &chunked);
+    Some((mode(section)?, chunked.unwrap_or_default()))
+}
+
+fn mode(section: &Section<'_>) -> Option<Mode> {
     #[derive(Clone, Copy)]
     enum Word {
         PassThrough,
@@ -153,6 +161,7 @@ fn s3(section: &Section<'_>) -> Option<Mode> {
         Some(Word::PassThrough) => {
             let keys = [
                 "region",
+                "aws_chunked",
                 "access_key_id_file",
                 "access_key_id_env",
                 "secret_access_key_file",

@@ -30,6 +30,7 @@ enum Slot {
 
 impl Admission {
     pub(super) fn new(cell: &Arc<Cell>, permit: Permit, settle_timeout: Duration) -> Self {
+        cell.metrics.permits.increment(1.0);
         Self {
             cell: Arc::clone(cell),
             token: permit.token(),
@@ -56,10 +57,16 @@ impl Admission {
     pub fn commit(&self) -> Result<(), Cut> {
         let mut slot = self.slot();
         match std::mem::replace(&mut *slot, Slot::Ended) {
-            Slot::Streaming(permit) => {
-                *slot = Slot::Sent(self.cell.commit(permit, self.settle_timeout)?);
-                Ok(())
-            }
+            Slot::Streaming(permit) => match self.cell.commit(permit, self.settle_timeout) {
+                Ok(sent) => {
+                    *slot = Slot::Sent(sent);
+                    Ok(())
+                }
+                Err(cut) => {
+                    self.cell.metrics.permits.decrement(1.0);
+                    Err(cut)
+                }
+            },
             sent @ Slot::Sent(_) => {
                 *slot = sent;
                 Ok(())
@@ -100,13 +107,17 @@ impl Admission {
     fn end(&self, last_write: Option<Instant>) {
         let slot = std::mem::replace(&mut *self.slot(), Slot::Ended);
         match slot {
+            Slot::Ended => return,
             Slot::Streaming(permit) => self.cell.release(permit),
             Slot::Sent(sent) => {
+                if last_write.is_some() {
+                    self.cell.metrics.writes_unknown.increment(1);
+                }
                 let unknown_until = last_write.map(|at| at + self.settle_timeout);
                 driver::carry_out(&self.cell, self.cell.settle(sent, unknown_until));
             }
-            Slot::Ended => {}
         }
+        self.cell.metrics.permits.decrement(1.0);
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {

@@ -1,6 +1,5 @@
 //! One fence with its deadlines and with those who wait for it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,13 +7,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::state::{Delivery, Outcome, Running, State, Waiter};
+use super::waiting::Waiting;
 use super::{Admission, Evidence, Shared, Status};
 use crate::fence::{
-    Ask, Claim, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Refusal, Register, Resource,
-    Sent, Takeover, Ticket,
+    Ask, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Refusal, Register, Resource, Sent,
+    Ticket,
 };
 use crate::net::identity::Peer;
 use crate::rules::Rule;
+use crate::telemetry::RuleMetrics;
 
 /// What a request is told when it is not refused.
 #[derive(Debug)]
@@ -34,83 +36,21 @@ pub(super) enum Asked {
 pub(super) struct Cell {
     pub(super) resource: Resource,
     pub(super) shared: Arc<Shared>,
+    /// Of the rule under which it was first asked for.
+    pub(super) metrics: Arc<RuleMetrics>,
     state: Mutex<State>,
     /// Wakes writes that have lost their admission.
     lost: Notify,
     touched: AtomicBool,
 }
 
-struct State {
-    register: Register,
-    waiters: HashMap<Ticket, Waiter>,
-    /// Until when sent writes without an answer may be waited for.
-    sent_until: Option<Instant>,
-    /// Until when writes of unknown outcome may still land.
-    unknown_until: Option<Instant>,
-    settle_timeout: Duration,
-    /// Sent writes are to give up on their answers, because a takeover waits for them.
-    hang_up: bool,
-    /// The takeover that runs, or else the last one.
-    takeover: Option<Box<Running>>,
-}
-
-struct Waiter {
-    reply: oneshot::Sender<Result<Reply, Refusal>>,
-    claim: Claim,
-    peer: Peer,
-    rule: Option<Arc<Rule>>,
-    settle_timeout: Duration,
-}
-
-/// What is measured of a takeover while it runs.
-#[derive(Clone)]
-pub(super) struct Running {
-    /// Who brought the larger token, and under which rule (an operator has none).
-    pub(super) claimant: Option<(Peer, Option<Arc<Rule>>)>,
-    pub(super) began: Instant,
-    /// When the ledger had the new mark.
-    pub(super) raised: Option<Instant>,
-    /// How long the holder before held the resource, as far as this process has seen.
-    pub(super) tenure: Option<Duration>,
-    pub(super) opened: Option<Instant>,
-    pub(super) evidence: Option<Evidence>,
-}
-
-/// What came out of a transition: to be carried out once the lock is no longer held.
-#[derive(Default)]
-#[must_use]
-pub(super) struct Outcome {
-    pub(super) deliveries: Vec<Delivery>,
-    pub(super) work: Effects,
-}
-
-/// A reply to one who waits.
-pub(super) struct Delivery {
-    reply: oneshot::Sender<Result<Reply, Refusal>>,
-    value: Result<Reply, Refusal>,
-}
-
-impl Delivery {
-    /// Nobody may be there any more to take it: an admission is then dropped, and so released.
-    pub(super) fn send(self) {
-        let _ = self.reply.send(self.value);
-    }
-}
-
 impl Cell {
-    pub(super) fn new(resource: Resource, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(resource: Resource, shared: &Arc<Shared>, metrics: Arc<RuleMetrics>) -> Self {
         Self {
             resource,
             shared: Arc::clone(shared),
-            state: Mutex::new(State {
-                register: Register::new(shared.settings.takeover_queue_max),
-                waiters: HashMap::new(),
-                sent_until: None,
-                unknown_until: None,
-                settle_timeout: Duration::ZERO,
-                hang_up: false,
-                takeover: None,
-            }),
+            metrics,
+            state: Mutex::new(State::new(shared.settings.takeover_queue_max)),
             lost: Notify::new(),
             touched: AtomicBool::new(false),
         }
@@ -365,103 +305,20 @@ impl Cell {
         self.is_quiet(Instant::now())
     }
 
-    fn withdraw(&self, ticket: Ticket) -> Option<Waiter> {
+    pub(super) fn is_quiescing(&self) -> bool {
+        self.lock().register.is_quiescing()
+    }
+
+    /// Takes a request out of the queue.
+    pub(super) fn withdraw(&self, ticket: Ticket) {
         let mut state = self.lock();
         state.register.withdraw(ticket);
-        state.waiters.remove(&ticket)
+        state.waiters.remove(&ticket);
     }
 }
 
 impl std::fmt::Debug for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cell").field("resource", &self.resource).finish_non_exhaustive()
-    }
-}
-
-impl State {
-    fn forget_expired(&mut self, now: impl FnOnce() -> Instant) {
-        if !self.register.is_busy()
-            && let Some(until) = self.unknown_until
-            && until <= now()
-        {
-            self.unknown_until = None;
-            let effects = self.register.expire(Linger::Unknown);
-            debug_assert!(effects.is_empty(), "an idle fence waits for nothing");
-        }
-    }
-
-    /// Notes whose token begins a takeover: of those who wait with it, the first that came.
-    fn begin(&mut self, to: &Mark) {
-        let now = Instant::now();
-        let opened = self.takeover.as_ref().and_then(|before| before.opened);
-        let claimant = self
-            .waiters
-            .iter()
-            .filter(|(_, waiter)| waiter.claim == *to)
-            .min_by_key(|(ticket, _)| **ticket)
-            .map(|(_, waiter)| (waiter.peer.clone(), waiter.rule.clone()));
-        self.takeover = Some(Box::new(Running {
-            claimant,
-            began: now,
-            raised: None,
-            tenure: opened.map(|opened| now - opened),
-            opened: None,
-            evidence: None,
-        }));
-    }
-
-    fn opened(&mut self, takeover: &Arc<Takeover>) {
-        let now = Instant::now();
-        if self.takeover.as_ref().is_none_or(|before| before.opened.is_some()) {
-            // An earlier process raised the mark; this one only had to finish.
-            self.begin(&takeover.to);
-        }
-        let Some(running) = &mut self.takeover else { return };
-        let raised = running.raised.unwrap_or(running.began);
-        running.opened = Some(now);
-        running.evidence = Some(Evidence {
-            takeover: Arc::clone(takeover),
-            ledger: raised - running.began,
-            quiesce: now - raised,
-        });
-    }
-
-    fn evidence(&self) -> Option<Evidence> {
-        self.takeover.as_ref()?.evidence.clone()
-    }
-
-    fn delivery(&mut self, ticket: Ticket, value: Result<Reply, Refusal>) -> Option<Delivery> {
-        let Waiter { reply, .. } = self.waiters.remove(&ticket)?;
-        Some(Delivery { reply, value })
-    }
-}
-
-/// A request in the queue. Dropped before its reply, it leaves the queue.
-pub(super) struct Waiting {
-    cell: Arc<Cell>,
-    ticket: Ticket,
-    receiver: oneshot::Receiver<Result<Reply, Refusal>>,
-}
-
-impl Waiting {
-    pub(super) async fn reply(mut self, wait: Duration) -> Result<Reply, Refusal> {
-        match tokio::time::timeout(wait, &mut self.receiver).await {
-            Ok(reply) => reply.unwrap_or(Err(Refusal::LedgerUnavailable)),
-            Err(_) => {
-                let quiescing = self.cell.lock().register.is_quiescing();
-                // Once it is out of the queue nothing new can come; what came just before counts.
-                self.cell.withdraw(self.ticket);
-                self.receiver.try_recv().unwrap_or(Err(match quiescing {
-                    true => Refusal::Unsettled,
-                    false => Refusal::LedgerUnavailable,
-                }))
-            }
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.cell.withdraw(self.ticket);
     }
 }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::cell::{Cell, Outcome, Running};
+use super::cell::Cell;
+use super::state::{Outcome, Running};
 use crate::audit;
 use crate::fence::{Effect, Loaded, Mark, RaiseOutcome, Takeover, Token};
 
@@ -69,11 +70,13 @@ async fn settle_by_time(cell: Arc<Cell>) {
 }
 
 fn record(cell: &Cell, takeover: &Takeover) {
-    let Some(Running { claimant, evidence: Some(evidence), .. }) = cell.takeover() else {
+    let Some(Running { claimant, tenure, evidence: Some(evidence), .. }) = cell.takeover() else {
         return;
     };
     let (peer, rule) = claimant.unzip();
     let Takeover { from, to, cut, awaited, unknown, leftovers } = takeover;
+    cell.metrics.took_over(to.token, evidence.ledger, evidence.quiesce, tenure);
+    cell.metrics.writes_cut.increment(u64::from(*cut));
     tracing::info!(
         resource = %cell.resource, token = %to.token, holder = %to.holder, from = %from.token,
         cut, awaited, unknown, leftovers, "takeover"

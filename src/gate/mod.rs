@@ -6,14 +6,16 @@
 //!
 //! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
 //! `admission` is the proof that a request carries, `table` finds the cell of a resource,
-//! `cell` is one fence with those who wait for it.
+//! `cell` is one fence with those who wait for it, `state` what its lock guards.
 
 mod admission;
 mod cell;
 mod driver;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,6 +34,7 @@ use crate::fence::{
 use crate::ledger::Ledger;
 use crate::net::identity::Peer;
 use crate::rules::Rule;
+use crate::telemetry::GateMetrics;
 use cell::{Asked, Cell, Reply};
 use table::Table;
 
@@ -123,6 +126,7 @@ struct Shared {
     runtime: Handle,
     started: Instant,
     closing: AtomicBool,
+    metrics: GateMetrics,
 }
 
 /// What the fence is asked, after rules and identities have been looked at.
@@ -145,7 +149,9 @@ impl Gate {
         let started = Instant::now();
         let closing = AtomicBool::new(false);
         let table = Table::new(settings.active_resources_max);
-        let shared = Arc::new(Shared { ledger, settings, audit, runtime, started, closing });
+        let metrics = GateMetrics::new();
+        let shared =
+            Arc::new(Shared { ledger, settings, audit, runtime, started, closing, metrics });
         Self { shared, table, tickets: AtomicU64::new(0) }
     }
 
@@ -246,6 +252,9 @@ impl Gate {
                 wait: settle_timeout * 2,
             })
             .await?;
+        if let Some(cell) = self.table.find(resource) {
+            cell.metrics.resets.increment(1);
+        }
         self.shared.audit.record(audit::Event {
             event: "reset",
             resource: Some(resource.to_string()),
@@ -285,6 +294,11 @@ impl Gate {
         }
     }
 
+    /// Begins to count for a rule, so that its first stale write is seen as an increase.
+    pub fn count_rule(&self, name: &Arc<str>) {
+        self.shared.metrics.rule(name);
+    }
+
     /// Resources in memory.
     pub fn active_resources(&self) -> usize {
         self.table.len()
@@ -302,17 +316,39 @@ impl Gate {
         let Question { resource, claim, intent, may_raise, rules, .. } = question;
         let cell = self
             .table
-            .cell(resource, || Cell::new(resource.clone(), &self.shared))
+            .cell(resource, || self.new_cell(resource, question.rule))
             .ok_or(Refusal::Overloaded { limit: "active_resources_max" })?;
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let ask = Ask { ticket, claim, intent, may_raise, rules };
-        match cell.ask(ask, question.peer, question.rule, question.settle_timeout) {
+        let reply = match cell.ask(ask, question.peer, question.rule, question.settle_timeout) {
             Asked::Now(reply) => reply,
             Asked::Later { outcome, waiting } => {
                 driver::carry_out(&cell, outcome);
                 waiting.reply(question.wait).await
             }
+        };
+        let action = match intent {
+            Intent::Write => Action::Write,
+            Intent::Seal => Action::Read,
+        };
+        match &reply {
+            Ok(_) => cell.metrics.admitted(action).increment(1),
+            Err(refusal) => {
+                if let Some(counter) = cell.metrics.refused(action, refusal.reason()) {
+                    counter.increment(1);
+                }
+                if *refusal == Refusal::Unsettled {
+                    cell.metrics.unsettled.increment(1);
+                }
+            }
         }
+        reply
+    }
+
+    fn new_cell(&self, resource: &Resource, rule: Option<&Arc<Rule>>) -> Cell {
+        self.shared.metrics.active_resources.set(self.table.len() as f64 + 1.0);
+        let rule = rule.map_or_else(|| Arc::from("(operator)"), |rule| Arc::clone(&rule.name));
+        Cell::new(resource.clone(), &self.shared, self.shared.metrics.rule(&rule))
     }
 }
 

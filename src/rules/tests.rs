@@ -195,6 +195,7 @@ fn templates_overlap() {
     check("x-{a}", "xy{a}", false);
     check("x-{a}", "x{a}", true);
     check("x-{a}", "x-", false);
+    check("{a}x", "{a}yx", true);
     check("{a}.{b}", "a.b", true);
     check("{a}.{b}", "ab", false);
     check("{a}.{b}.{c}", "a..b", false);
@@ -248,10 +249,11 @@ proptest! {
 
     #[test]
     fn covering_is_never_claimed_wrongly(a in PATTERN, b in PATTERN, path in PATH) {
-        if let (Ok(a), Ok(b)) = (Pattern::parse(&a), Pattern::parse(&b)) {
-            if a.covers(&b) && b.matches(&path).is_some() {
-                prop_assert!(a.matches(&path).is_some(), "{a} covers {b} but not {path}");
-            }
+        if let (Ok(a), Ok(b)) = (Pattern::parse(&a), Pattern::parse(&b))
+            && a.covers(&b)
+            && b.matches(&path).is_some()
+        {
+            prop_assert!(a.matches(&path).is_some(), "{a} covers {b} but not {path}");
         }
     }
 

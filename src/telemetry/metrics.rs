@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, describe_gauge, describe_histogram, gauge};
+use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
@@ -15,12 +15,6 @@ pub const BUILD_INFO: &str = "palisade_build_info";
 pub const READY: &str = "palisade_ready";
 /// Gauge: 1 once the ledger can take no more raises.
 pub const LEDGER_FAILING: &str = "palisade_ledger_failing";
-/// Gauge: when a certificate in use ends, in Unix seconds. Labels `listener` and `kind`.
-pub const CERTIFICATE_NOT_AFTER: &str = "palisade_tls_certificate_not_after_seconds";
-/// Histogram: what Palisade itself added to a request. Label `listener`.
-pub const ADDED_SECONDS: &str = "palisade_http_added_seconds";
-/// Histogram: what the store took of a request. Label `listener`.
-pub const UPSTREAM_SECONDS: &str = "palisade_http_upstream_seconds";
 
 /// How often the recorder has to be tended: histograms grow without bound between two upkeeps.
 pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -35,6 +29,9 @@ const BUCKETS: &[f64] = &[
 /// Seconds: from a leader that flaps to one that stays for a quarter.
 const TENURE_BUCKETS: &[f64] =
     &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 604_800.0, 7_776_000.0];
+
+/// How many of something: changes that shared a commit.
+const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0];
 
 /// Makes the recorder of this process, through which every metric goes from here on.
 /// [`upkeep`] has to run beside it.
@@ -65,6 +62,7 @@ pub(super) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(PrometheusBuilder::new()
         .set_buckets(BUCKETS)?
         .set_buckets_for_metric(tenure, TENURE_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_changes".into()), COUNT_BUCKETS)?
         .build_recorder())
 }
 
@@ -73,12 +71,5 @@ pub fn describe() {
     describe_gauge!(BUILD_INFO, "Always 1; the label is the version");
     describe_gauge!(READY, "1 while /readyz says yes");
     describe_gauge!(LEDGER_FAILING, "1 once the ledger can take no more raises");
-    describe_gauge!(
-        CERTIFICATE_NOT_AFTER,
-        Unit::Seconds,
-        "When a certificate in use ends, in Unix time"
-    );
-    describe_histogram!(ADDED_SECONDS, Unit::Seconds, "What Palisade itself added to a request");
-    describe_histogram!(UPSTREAM_SECONDS, Unit::Seconds, "What the store took of a request");
     gate::describe();
 }

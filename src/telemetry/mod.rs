@@ -15,6 +15,5 @@ pub use gate::{GateMetrics, REASONS, RuleMetrics};
 pub use limit::RateLimit;
 pub use log::{LogError, LogFormat, LogSettings, init_log};
 pub use metrics::{
-    ADDED_SECONDS, BUILD_INFO, CERTIFICATE_NOT_AFTER, LEDGER_FAILING, READY, UPKEEP_INTERVAL,
-    UPSTREAM_SECONDS, describe, install_metrics, upkeep,
+    BUILD_INFO, LEDGER_FAILING, READY, UPKEEP_INTERVAL, describe, install_metrics, upkeep,
 };

@@ -1,6 +1,9 @@
 //! Lines and numbers as people and Prometheus see them.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -128,5 +131,34 @@ fn the_gate_is_seen_by_prometheus_with_labels_of_bounded_number() {
         "palisade_gate_mark_max{rule=\"orders\"} 34",
     ] {
         assert!(text.lines().any(|there| there == line), "{line}\nnot in\n{text}");
+    }
+}
+
+/// A metric that was renamed would leave an alert silent for ever.
+#[test]
+fn alerts_and_dashboard_ask_only_for_metrics_that_exist() {
+    fn sources(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                sources(&path, text);
+            } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs")
+            {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut source = String::new();
+    sources(&root.join("src"), &mut source);
+    for file in ["config/alerts.yml", "config/alerts_test.yml", "config/dashboard.json"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        let names: BTreeSet<_> = words.filter(|word| word.starts_with("palisade_")).collect();
+        assert!(names.len() > 10, "{file}");
+        for name in names {
+            let declared = format!("\"{}\"", name.strip_suffix("_bucket").unwrap_or(name));
+            assert!(source.contains(&declared), "{file} asks for {name}, which nothing counts");
+        }
     }
 }

@@ -226,10 +226,11 @@ pub(crate) fn peer(name: &str) -> Peer {
 
 fn rule() -> Rule {
     let everybody = || Globs::new(["**"]).expect("a glob");
+    let pattern = Pattern::parse("/orders/**").expect("a pattern");
     Rule {
         name: "orders".into(),
-        pattern: Pattern::parse("/orders/**").expect("a pattern"),
-        resource: Template::parse("orders").expect("a template"),
+        resource: Template::parse("orders", &pattern).expect("a template"),
+        pattern,
         who: Who { read: everybody(), write: everybody(), raise: everybody() },
         reads: Reads::Open,
         tokens: TokenRules::default(),

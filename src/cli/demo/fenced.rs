@@ -1,15 +1,28 @@
 //! Palisade with mTLS in front of a store, from a configuration file as anybody would write it.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::client::{self, Client};
-use super::story::{TOKEN_A, TOKEN_B};
+use super::story::{BUCKET, TOKEN_A, TOKEN_B};
+use crate::config::Config;
+use crate::net::authority::{AUTHORITY_LIFETIME, Authority, CERTIFICATE_FILE, LEAF_LIFETIME};
+use crate::net::identity::Source;
 
 /// The access key id of the store behind Palisade.
 pub(super) const STORE_KEY_ID: &str = "demo";
 /// Its secret key: it guards a folder of the demo on loopback, so it need not be one.
 pub(super) const SECRET_KEY: &str = "demo-secret-key";
+
+/// The leaders of the story, by the names in their certificates.
+const LEADERS: [&str; 2] = ["leader-a", "leader-b"];
+/// The plugin that lets the AWS CLI send a token and show a certificate.
+const AWS_PLUGIN: &str = include_str!("../../../docs/clients/palisade_aws.py");
 
 /// A running Palisade.
 #[derive(Debug)]
@@ -22,7 +35,15 @@ pub(super) struct Fenced {
 impl Fenced {
     /// Makes certificates, writes the configuration, and starts.
     pub(super) async fn start(dir: &Path, store: SocketAddr) -> anyhow::Result<Self> {
-        let _ = (dir, store);
+        let certs = dir.join("certs");
+        certificates(&certs).context("making certificates")?;
+        let file = dir.join("palisade.toml");
+        write(dir, &file, store).context("writing the demo's files")?;
+        let (config, _) = Config::load(&file).map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("the demo's own configuration is wrong:\n{}", problems.join("\n"))
+        })?;
+        let _ = config;
         anyhow::bail!("not wired yet")
     }
 
@@ -43,26 +64,118 @@ impl Fenced {
 
     /// Leader A, with its certificate.
     pub(super) fn leader_a(&self) -> anyhow::Result<Client> {
-        self.leader("leader-a", TOKEN_A)
+        self.leader(LEADERS[0], TOKEN_A)
     }
 
     /// Leader B, with its certificate.
     pub(super) fn leader_b(&self) -> anyhow::Result<Client> {
-        self.leader("leader-b", TOKEN_B)
+        self.leader(LEADERS[1], TOKEN_B)
     }
 
     fn leader(&self, name: &str, token: u64) -> anyhow::Result<Client> {
         let file = |name: &str| self.certs.join(name);
-        let tls = client::tls(
-            &file("ca.pem"),
-            &file(&format!("{name}.pem")),
-            &file(&format!("{name}.key")),
-        )?;
+        let (chain, key) = (file(&format!("{name}.pem")), file(&format!("{name}.key")));
+        let tls = client::tls(&file(CERTIFICATE_FILE), &chain, &key)?;
         Ok(Client::new(self.address, Some(tls), token))
     }
 
     /// Stops it in order.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         Ok(())
+    }
+}
+
+fn certificates(dir: &Path) -> anyhow::Result<()> {
+    let authority = Authority::new("Palisade demo", AUTHORITY_LIFETIME)?;
+    authority.save(dir, false)?;
+    let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+    authority.issue_server(&names, LEAF_LIFETIME)?.save(dir, "server", false)?;
+    for leader in LEADERS {
+        authority.issue_client(Source::Cn, leader, LEAF_LIFETIME)?.save(dir, leader, false)?;
+    }
+    Ok(())
+}
+
+/// The configuration, the store's credentials, and what the AWS CLI needs.
+fn write(dir: &Path, config: &Path, store: SocketAddr) -> std::io::Result<()> {
+    std::fs::write(config, configuration(store))?;
+    secret(&dir.join("store-key-id"), STORE_KEY_ID)?;
+    secret(&dir.join("store-secret-key"), SECRET_KEY)?;
+    let aws = dir.join("aws");
+    std::fs::create_dir(&aws)?;
+    std::fs::write(aws.join("palisade_aws.py"), AWS_PLUGIN)?;
+    let plugin = "palisade_aws = palisade_aws\n";
+    std::fs::write(aws.join("config-v1"), format!("[plugins]\n{plugin}"))?;
+    let path = format!("cli_legacy_plugin_path = {}\n", aws.display());
+    std::fs::write(aws.join("config-v2"), format!("[plugins]\n{path}{plugin}"))
+}
+
+/// Palisade warns about secrets that every user of the machine can read.
+fn secret(path: &Path, text: &str) -> std::io::Result<()> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
+/// Paths are relative to the file's own folder.
+fn configuration(store: SocketAddr) -> String {
+    format!(
+        r#"# Palisade in front of the demo's store.
+
+[ledger.embedded]
+path = "ledger.redb"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[audit]
+file = "audit.jsonl"
+
+[log]
+filter = "error"
+
+[listeners.leaders]
+protocol = "s3"
+listen = "127.0.0.1:0"
+upstream = "store"
+
+[listeners.leaders.tls]
+certificate = "certs/server.pem"
+key = "certs/server.key"
+client_ca = "certs/ca.pem"
+crls = ["certs/crl.pem"]
+
+[upstreams.store]
+endpoints = ["http://{store}"]
+
+[upstreams.store.s3]
+access_key_id_file = "store-key-id"
+secret_access_key_file = "store-secret-key"
+
+[[resources]]
+name = "demo"
+path = "/{BUCKET}/{{list}}/**"
+resource = "{BUCKET}/{{list}}"
+read = ["leader-*"]
+write = ["leader-*"]
+raise = ["leader-*"]
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_the_demo_is_right() {
+        let dir = tempfile::tempdir().unwrap();
+        certificates(&dir.path().join("certs")).unwrap();
+        let file = dir.path().join("palisade.toml");
+        write(dir.path(), &file, "127.0.0.1:9000".parse().unwrap()).unwrap();
+        let (config, warnings) = match Config::load(&file) {
+            Ok(loaded) => loaded,
+            Err(problems) => panic!("{problems:#?}"),
+        };
+        assert!(warnings.is_empty(), "{warnings:#?}");
+        assert_eq!(config.listeners.len(), 1);
     }
 }

@@ -94,7 +94,8 @@ async fn tell(paint: Paint, world: &World) -> anyhow::Result<[Outcome; 3]> {
     }
     scene!("A (token 33) accepts orders.", a_writes);
     scene!("A begins to write order 4 and freezes in the middle of the upload.", a_freezes);
-    scene!("B (token 34) is elected. It seals by reading with its token.", b_reads);
+    scene!("B (token 34) is elected, and seals.", b_seals);
+    scene!("B reads the list.", b_reads);
     scene!("B accepts orders.", b_writes);
     scene!("A thaws, knows of nothing, and finishes its upload.", a_thaws);
     let counted = tokio::try_join!(x.count(), y.count(), z.count())?;

@@ -27,9 +27,21 @@ const DOCUMENT_BYTES: usize = 1 << 20;
 /// What happened in a scene, for people.
 pub(super) type Line = (Tone, String);
 
+/// How a new leader makes sure that the one before is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Seal {
+    /// By Palisade's seal, which answers with evidence.
+    Evidence,
+    /// Not at all.
+    Nothing,
+    /// By showing its token, which is noted.
+    Noted,
+}
+
 /// One way to the store, and what has been promised on it.
 #[derive(Debug)]
 pub(super) struct Play {
+    seal: Seal,
     a: Client,
     b: Client,
     orders: Vec<String>,
@@ -53,8 +65,8 @@ pub(super) struct Outcome {
 
 impl Play {
     /// A play that has not begun.
-    pub(super) fn new(a: Client, b: Client) -> Self {
-        Self { a, b, orders: Vec::new(), accepted: Vec::new(), frozen: None, verdict: None }
+    pub(super) fn new(seal: Seal, a: Client, b: Client) -> Self {
+        Self { seal, a, b, orders: Vec::new(), accepted: Vec::new(), frozen: None, verdict: None }
     }
 
     /// Leader A reads, and accepts some orders.
@@ -71,6 +83,26 @@ impl Play {
         let frozen = self.a.freeze(DOCUMENT, document).await?;
         self.frozen = Some((order, frozen));
         Ok((Tone::Plain, format!("half of {} KiB sent", DOCUMENT_BYTES >> 10)))
+    }
+
+    /// Leader B makes sure that no older write can land any more, as far as it can.
+    pub(super) async fn b_seals(&mut self) -> anyhow::Result<Line> {
+        match self.seal {
+            Seal::Nothing => Ok((Tone::Plain, "nothing there to seal with".to_owned())),
+            Seal::Noted => {
+                self.b.send(Method::HEAD, DOCUMENT, Bytes::new()).await?;
+                Ok((Tone::Plain, format!("{TOKEN_B} is noted; A's upload stays open")))
+            }
+            Seal::Evidence => {
+                let path = format!("/.palisade/seal?path={DOCUMENT}");
+                let reply = self.b.send(Method::POST, &path, Bytes::new()).await?;
+                anyhow::ensure!(reply.status.is_success(), "no seal: {}", told(&reply));
+                let evidence: serde_json::Value = serde_json::from_slice(&reply.body)?;
+                let cut = &evidence["takeover"]["cut"];
+                let ms = &evidence["quiesce_ms"];
+                Ok((Tone::Good, format!("sealed in {ms} ms; uploads cut: {cut}")))
+            }
+        }
     }
 
     /// Leader B reads, with its token.

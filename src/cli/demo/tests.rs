@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::client::Client;
-use super::story::{BUCKET, Outcome, Play, TOKEN_A, TOKEN_B};
+use super::story::{BUCKET, Outcome, Play, Seal, TOKEN_A, TOKEN_B};
 use super::{judge, naive};
 use crate::cli::store;
 
@@ -17,11 +17,15 @@ async fn play(is_compared: bool) -> Outcome {
     let loopback = "127.0.0.1:0".parse().unwrap();
     let store = store::serve(settings, loopback).await.unwrap();
     let naive = naive::serve(store.address(), loopback).await.unwrap();
-    let address = if is_compared { naive.address() } else { store.address() };
+    let (seal, address) = match is_compared {
+        true => (Seal::Noted, naive.address()),
+        false => (Seal::Nothing, store.address()),
+    };
     let mut play =
-        Play::new(Client::new(address, None, TOKEN_A), Client::new(address, None, TOKEN_B));
+        Play::new(seal, Client::new(address, None, TOKEN_A), Client::new(address, None, TOKEN_B));
     play.a_writes().await.unwrap();
     play.a_freezes().await.unwrap();
+    play.b_seals().await.unwrap();
     play.b_reads().await.unwrap();
     play.b_writes().await.unwrap();
     if is_compared {

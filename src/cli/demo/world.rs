@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::client::Client;
 use super::fenced::{Fenced, SECRET_KEY, STORE_KEY_ID};
 use super::naive::{self, Naive};
-use super::story::{BUCKET, Play, TOKEN_A, TOKEN_B};
+use super::story::{BUCKET, Play, Seal, TOKEN_A, TOKEN_B};
 use crate::cli::store::{self, Store};
 
 /// The three ways to the store, in the order of the story.
@@ -55,11 +55,18 @@ impl World {
 
     /// The story on each way, not begun.
     pub(super) fn plays(&self) -> anyhow::Result<[Play; 3]> {
-        let open = |address| {
-            Play::new(Client::new(address, None, TOKEN_A), Client::new(address, None, TOKEN_B))
+        let open = |seal, address| {
+            Play::new(
+                seal,
+                Client::new(address, None, TOKEN_A),
+                Client::new(address, None, TOKEN_B),
+            )
         };
-        let fenced = Play::new(self.fenced.leader_a()?, self.fenced.leader_b()?);
-        Ok([open(self.direct.address()), open(self.naive.address()), fenced])
+        Ok([
+            open(Seal::Nothing, self.direct.address()),
+            open(Seal::Noted, self.naive.address()),
+            Play::new(Seal::Evidence, self.fenced.leader_a()?, self.fenced.leader_b()?),
+        ])
     }
 
     /// The Palisade of the story.

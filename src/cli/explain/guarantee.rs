@@ -39,7 +39,7 @@ impl Route<'_> {
 
     fn write(&self) -> Vec<String> {
         let first = "fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of \
-                     writers and of Palisade; G5 is not asked: the embedded ledger serves one process";
+                     writers and of Palisade; G5 does not arise: the embedded ledger serves one process";
         [vec![first.to_owned()], self.limits()].concat()
     }
 

@@ -144,8 +144,9 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error
     Ok(txn)
 }
 
-struct Place<'a> {
-    path: &'a Path,
+/// Where the ledger is, or is to be.
+pub(super) struct Place<'a> {
+    pub(super) path: &'a Path,
 }
 
 impl Place<'_> {
@@ -182,7 +183,7 @@ impl Place<'_> {
 
     /// An empty, locked file beside the place, under a name that is never taken for a ledger.
     /// Whatever a process left there that died while it made one was never in use.
-    fn make_room(&self) -> Result<Option<File>, OpenError> {
+    pub(super) fn make_room(&self) -> Result<Option<File>, OpenError> {
         if !self.folder().is_dir() {
             return Err(OpenError::NoFolder { path: self.path.into() });
         }

@@ -205,8 +205,14 @@ impl Ledger for Embedded {
             let to = to.clone();
             match self.change(resource, Change::Raise { to, quiesced }).await {
                 Outcome::Record(record) => RaiseOutcome::Done(record),
-                Outcome::Failed => RaiseOutcome::Failed,
-                Outcome::Granted(_) | Outcome::Unknown => RaiseOutcome::Unknown,
+                Outcome::Failed => {
+                    self.shared.metrics.failed.increment(1);
+                    RaiseOutcome::Failed
+                }
+                Outcome::Granted(_) | Outcome::Unknown => {
+                    self.shared.metrics.unknown.increment(1);
+                    RaiseOutcome::Unknown
+                }
             }
         })
     }

@@ -80,7 +80,11 @@ impl Reader {
         snapshot: &Result<ReadTransaction, Unavailable>,
         read: impl FnOnce(&ReadTransaction) -> Result<T, TableFault>,
     ) -> Result<T, Unavailable> {
-        let found = read(snapshot.as_ref().map_err(Clone::clone)?).map_err(unreadable)?;
+        let found = read(snapshot.as_ref().map_err(Clone::clone)?).map_err(|fault| {
+            let unavailable = unreadable(fault);
+            self.shared.complain(&unavailable.0);
+            unavailable
+        })?;
         // Last: a commit that fails meanwhile makes what was read worthless.
         self.shared.healthy()?;
         Ok(found)
@@ -88,7 +92,5 @@ impl Reader {
 }
 
 fn unreadable(fault: TableFault) -> Unavailable {
-    let unavailable = Unavailable(fault.to_string());
-    tracing::error!("{unavailable}");
-    unavailable
+    Unavailable(fault.to_string())
 }

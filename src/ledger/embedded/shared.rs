@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use redb::Database;
 
 use crate::ledger::Unavailable;
 use crate::ledger::metrics::Metrics;
+
+/// How often a damaged row may be told of.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Shared {
@@ -18,6 +22,7 @@ pub(super) struct Shared {
     /// Why nothing more is done until the file is opened again. Set before the first answer
     /// that rests on it.
     stopped: OnceLock<String>,
+    complained: Mutex<Option<Instant>>,
     /// How many changes were given up by those who asked, while they were queued.
     pub(super) abandoned: AtomicU64,
     /// How many of those are known to be done, or never to be done.
@@ -33,6 +38,7 @@ impl Shared {
             metrics,
             database: RwLock::new(Some(database)),
             stopped: OnceLock::new(),
+            complained: Mutex::new(None),
             abandoned: AtomicU64::new(0),
             settled: AtomicU64::new(0),
         }
@@ -53,6 +59,16 @@ impl Shared {
         if self.stopped.set(text.clone()).is_ok() {
             self.metrics.up.set(0.0);
             tracing::error!("the ledger has stopped: {text}");
+        }
+    }
+
+    /// Says what is wrong with one resource, and not again for a while: it may be asked for
+    /// in a loop.
+    pub(super) fn complain(&self, why: &str) {
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
+            *last = Some(Instant::now());
+            tracing::error!("the ledger {} refuses: {why}", self.path.display());
         }
     }
 

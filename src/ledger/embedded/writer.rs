@@ -28,6 +28,13 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
+impl Job {
+    fn answer(self, outcome: Outcome) {
+        // Whoever asked may have gone away. What it asked for is done, or not, all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
 /// What became of a change.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -95,7 +102,7 @@ impl Writer {
             return;
         }
         if self.shared.healthy().is_err() {
-            return jobs.into_iter().for_each(|job| self.fail(job, false));
+            return jobs.into_iter().for_each(|job| job.answer(Outcome::Failed));
         }
         let (why, unknown) = match self.commit(&jobs) {
             Ok(changed) => return self.answer(jobs, changed),
@@ -104,15 +111,9 @@ impl Writer {
         };
         // Before anybody hears of it, so that no later load answers from the file.
         self.shared.stop(&why);
-        jobs.into_iter().for_each(|job| self.fail(job, unknown));
-    }
-
-    fn fail(&self, job: Job, unknown: bool) {
-        let metrics = &self.shared.metrics;
-        if matches!(job.change, Change::Raise { .. }) {
-            if unknown { &metrics.unknown } else { &metrics.failed }.increment(1);
+        for job in jobs {
+            job.answer(if unknown { Outcome::Unknown } else { Outcome::Failed });
         }
-        let _ = job.reply.send(if unknown { Outcome::Unknown } else { Outcome::Failed });
     }
 
     /// Does all of them, or none; or nobody can tell.
@@ -156,13 +157,11 @@ impl Writer {
                 }
                 Changed::Granted(done) => Outcome::Granted(done),
                 Changed::Refused(why) => {
-                    metrics.failed.increment(1);
-                    tracing::error!(resource = %job.resource, "not raised: {why}");
+                    self.shared.complain(&why);
                     Outcome::Failed
                 }
             };
-            // Whoever asked may have gone away. What it asked for is done all the same.
-            let _ = job.reply.send(outcome);
+            job.answer(outcome);
         }
     }
 
@@ -190,7 +189,7 @@ impl Writer {
     /// What comes after the close.
     fn refuse(&self, order: Order) {
         match order {
-            Order::Change(job) => self.fail(job, false),
+            Order::Change(job) => job.answer(Outcome::Failed),
             Order::Barrier(reply) => {
                 let _ = reply.send(());
             }

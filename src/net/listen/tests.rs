@@ -49,6 +49,7 @@ impl Handler for Echo {
                 read = connection.stream.read(&mut buffer) => read,
             };
             let Ok(read @ 1..) = read else { return };
+            assert!(&buffer[..read] != b"panic", "as the client asked");
             if connection.stream.write_all(&buffer[..read]).await.is_err() {
                 return;
             }
@@ -320,6 +321,22 @@ async fn connections_are_spread_over_the_workers() {
         open.push(config.enter(rig.address).await.unwrap());
     }
     assert_eq!(rig.workers.open(), [3, 3]);
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_connection_and_no_other() {
+    let rig = Rig::new();
+    let config = rig.site.config(Some(&rig.site.client("a")));
+    let (mut first, mut second) =
+        (config.enter(rig.address).await.unwrap(), config.enter(rig.address).await.unwrap());
+    // A third, so that one of the others is on the worker of the panic.
+    let mut third = config.enter(rig.address).await.unwrap();
+    first.stream.write_all(b"panic").await.unwrap();
+    assert!(!first.ended().await);
+    rig.open_is(2).await;
+    assert_eq!(rig.workers.open().iter().sum::<usize>(), 2);
+    second.echo("still here").await.unwrap();
+    third.echo("still here").await.unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::*;
 use crate::net::authority::Authority;
@@ -220,6 +223,47 @@ async fn changes_are_followed_without_being_told_also_through_links() {
         () = following => unreachable!(),
         changed = swapped => changed.unwrap().unwrap(),
     }
+}
+
+#[test]
+fn a_list_that_has_expired_or_is_missing_refuses_its_clients() {
+    let site = Site::new();
+    let a = site.client("a");
+    let chain = [CertificateDer::from_pem_slice(a.certificate_pem.as_bytes()).unwrap()];
+    let trusted = |tls: &ServerTls| {
+        let store = TlsStore::open("l".into(), tls.clone(), &[]).unwrap();
+        store.current().still_trusted(&chain, SystemTime::now())
+    };
+    assert_eq!(trusted(&site.tls()), Ok(()));
+    let mut other_list = site.tls();
+    Authority::new("other", 100 * DAY).unwrap().save(&site.path("other"), false).unwrap();
+    other_list.crls = vec![site.path("other/crl.pem")];
+    let error = trusted(&other_list).unwrap_err();
+    assert_eq!(error, CertificateError::UnknownRevocationStatus.into());
+
+    let key = fs::read_to_string(site.path("ca.key")).unwrap();
+    let key = rcgen::KeyPair::from_pem(&key).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(site.authority.certificate_pem(), key).unwrap();
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2020, 1, 1),
+        next_update: rcgen::date_time_ymd(2020, 1, 2),
+        crl_number: 7.into(),
+        issuing_distribution_point: None,
+        revoked_certs: vec![],
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    write(&site, "crl.pem", list.signed_by(&issuer).unwrap().pem().unwrap());
+    assert!(check(&site.tls())[0].to_string().contains("(`crls`) has expired on 2020-01-02"));
+    let error = trusted(&site.tls()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            rustls::Error::InvalidCertificate(
+                CertificateError::ExpiredRevocationListContext { .. }
+            )
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -77,3 +77,33 @@ async fn a_mass_failover_shares_its_fsyncs() {
     // A commit each would be 10,000 times two fsyncs.
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn raises_are_counted_by_their_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let ledger = metrics::with_local_recorder(&recorder, || {
+        crate::ledger::metrics::describe();
+        Embedded::open(&path, Settings::default()).unwrap()
+    });
+    let (a, to) = (contract::resource("a"), contract::mark(1, "one"));
+    ledger.raise(&a, &to, true).await;
+    ledger.raise(&a, &to, true).await;
+    ledger.raise(&a, &to, true).await;
+    ledger.close().await.unwrap();
+    ledger.raise(&a, &to, true).await;
+    let text = recorder.handle().render();
+    for line in [
+        "palisade_ledger_raises_total{outcome=\"raised\"} 1",
+        "palisade_ledger_raises_total{outcome=\"unchanged\"} 2",
+        "palisade_ledger_raises_total{outcome=\"failed\"} 1",
+        "palisade_ledger_commits_total 1",
+        "palisade_ledger_commit_seconds_count 1",
+        "palisade_ledger_batch_changes_sum 1",
+        "palisade_ledger_up 0",
+        "# TYPE palisade_ledger_file_bytes gauge",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}

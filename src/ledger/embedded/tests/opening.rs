@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, TableDefinition};
 
+use super::super::file::Place;
 use super::super::{Embedded, OpenError, Settings};
 use super::reopen;
 use crate::ledger::Ledger;
@@ -88,6 +89,15 @@ fn of_many_first_starts_one_wins() {
 }
 
 #[tokio::test]
+async fn no_room_is_made_over_a_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = closed_ledger(folder.path(), 1).await;
+    // As one does that saw no ledger a moment before another process put it there.
+    assert!(Place { path: &path }.make_room().unwrap().is_none());
+    open(&path).unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_ledger_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger");
@@ -137,7 +147,7 @@ async fn a_truncated_file_is_refused() {
     let path = closed_ledger(folder.path(), 200).await;
     let whole = fs::read(&path).unwrap();
     let used = whole.iter().rposition(|&byte| byte != 0).unwrap();
-    for len in [100, 4096, 5000, 8192, 3 * 4096, used / 2, used / 2 & !4095, used - 10] {
+    for len in [100, 4096, 5000, 8192, 3 * 4096, used / 2, (used / 2) & !4095, used - 10] {
         for in_use in [false, true] {
             let mut torn = whole[..len].to_vec();
             if in_use {

@@ -6,9 +6,26 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Suffixes of host names in virtual-host style: `bucket.DOMAIN`. Others are path style.
+    /// In pass-through mode they have to be the store's own, and all of them: see
+    /// [`super::address::is_known_host`].
     pub domains: Vec<String>,
     /// Whose signature the store sees.
     pub mode: Mode,
+    /// What happens to bodies in `aws-chunked` encoding that could go on as they are.
+    pub aws_chunked: AwsChunked,
+}
+
+/// What happens to bodies in `aws-chunked` encoding without chunk signatures, when re-signing.
+///
+/// Bodies whose chunks the client signed are always decoded: their signatures would be wrong.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AwsChunked {
+    /// Palisade decodes them and checks length and trailing checksum itself: for stores that do
+    /// not know this encoding (Ceph before 18, Swift).
+    Decode,
+    /// The store gets them as they are, with the trailing checksum.
+    #[default]
+    Forward,
 }
 
 /// Whose signature the store sees.
