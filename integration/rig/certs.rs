@@ -43,7 +43,12 @@ impl Certs {
             let who = ["--identity", name, "--source", "cn", "--file-name", file];
             call(&[&["client", "--ca", &from][..], &who].concat(), &certs);
         }
-        Self { ca: authority.join("ca.pem"), crl: authority.join("crl.pem"), server: pair(&certs, "server"), dir: certs }
+        Self {
+            ca: authority.join("ca.pem"),
+            crl: authority.join("crl.pem"),
+            server: pair(&certs, "server"),
+            dir: certs,
+        }
     }
 
     /// Chain and key of a client.
