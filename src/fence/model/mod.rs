@@ -9,7 +9,11 @@
 //!
 //! There is no clock. What [`Register::expire`] is told rests on the store's promise
 //! (nothing lands later than `settle_timeout` after its last byte), so the step is possible
-//! exactly when nothing of that kind can land any more, and not a moment earlier.
+//! exactly when nothing of that kind can land any more, and not a moment earlier. Time ends
+//! two waits, as in `gate/cell.rs`: for leftovers, and for writes of unknown outcome. Nobody
+//! gives up by time on a write that is still on its connection: the gate closes that, and
+//! the write settles as unknown. Here that is [`step::Step::Break`], which may come at any
+//! moment and comes for certain while the fence quiesces.
 //!
 //! - [`world`]: the state, and what the clients want.
 //! - [`step`]: what can happen next.

@@ -33,14 +33,14 @@ pub(super) enum Mutation {
     GrantNotLookedAt,
     /// A client hangs up in the middle of its upload and its permit is not released.
     HangUpKeepsPermit,
-    /// An answer that comes after the fence has given up on it is counted.
-    LateAnswerCounted,
     /// A token may be as far above the mark as it likes.
     JumpNotBounded,
     /// What a killed process may have left is not waited for.
     LeftoversIgnored,
     /// The ledger shows a lower mark than it once did.
     MarkLowered,
+    /// A takeover waits for the store's answer for ever.
+    NeverHungUp,
     /// Check on arrival, then forward: the quiesce is over at once.
     NoQuiesce,
     /// A write is forwarded at its commit point without asking the fence again.
@@ -121,11 +121,6 @@ fn a_jump_is_bounded() {
 }
 
 #[test]
-fn a_late_answer_is_counted_once() {
-    breaks(Mutation::LateAnswerCounted, Property::G2, &[A1, B2, SEAL_C3]);
-}
-
-#[test]
 fn a_mark_never_goes_down() {
     breaks(Mutation::MarkLowered, Property::G1, &[A1, SEAL_B2]);
 }
@@ -173,6 +168,11 @@ fn a_restart_waits_for_leftovers() {
 #[test]
 fn a_sent_write_is_not_told_stale() {
     breaks(Mutation::SentToldStale, Property::G6, &[A1, SEAL_B2]);
+}
+
+#[test]
+fn a_takeover_hangs_up_on_a_store_that_does_not_answer() {
+    breaks(Mutation::NeverHungUp, Property::Progress, &[A1, SEAL_B2]);
 }
 
 #[test]
