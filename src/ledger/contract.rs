@@ -3,8 +3,6 @@
 //! A ledger brings itself as a [`Subject`], and runs [`all`]. Faults that only one kind has
 //! (a torn file, a lost connection) are tested beside that kind.
 
-#![cfg(test)]
-
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 

@@ -1,7 +1,5 @@
 //! For the tests of this layer: certificates in a folder, and clients that speak real TLS.
 
-#![cfg(test)]
-
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

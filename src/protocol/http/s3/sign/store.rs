@@ -1,7 +1,5 @@
 //! Signed requests against a store that checks them: bodies of SDKs as the relay would send them.
 
-#![cfg(test)]
-
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use s3s::auth::SimpleAuth;
