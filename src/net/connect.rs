@@ -150,6 +150,10 @@ impl Connector {
         let Endpoint { host, port, .. } = &self.upstream.endpoints[endpoint];
         let tcp = TcpStream::connect((&**host, *port)).await?;
         tcp.set_nodelay(true)?;
+        // Otherwise the kernel goes on for minutes to send what is left when a connection is
+        // closed, and a write that was given up on would still arrive. It holds for the end of
+        // the whole process, too.
+        tcp.set_zero_linger()?;
         let Some((connector, name)) = &self.tls[endpoint] else {
             return Ok(Stream::Plain(tcp));
         };

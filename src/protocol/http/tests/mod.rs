@@ -3,6 +3,7 @@
 
 mod forwarding;
 mod http2;
+mod late;
 mod outcomes;
 mod rig;
 mod s3;
