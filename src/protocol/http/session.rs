@@ -138,6 +138,7 @@ impl Session {
         let flight = Arc::new(Flight::new(admissions, has_body));
         // What is held whole goes out in one piece, so there is no last byte to hold back.
         let commits_at_head = !has_body
+            || s3.as_ref().map_or(is_write && flight.admissions().is_empty(), |s3| s3.is_command())
             || asked.wanted.iter().any(|wanted| {
                 wanted.action == Action::Write
                     && wanted.matched.rule.commit_point == CommitPoint::Head

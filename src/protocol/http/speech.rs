@@ -199,6 +199,12 @@ impl S3Request {
         self.role == BodyRole::DeleteBatch || is_empty
     }
 
+    /// Whether the body is a command, such as XML, rather than data: some stores carry it out
+    /// once they have read its last tag, whatever bytes are still to come.
+    pub fn is_command(&self) -> bool {
+        self.role == BodyRole::Other
+    }
+
     /// The bound of what is read before admission, in bytes, framing included.
     pub fn read_ahead_bytes_max(&self) -> u64 {
         2 * delete::BODY_MAX_BYTES as u64
