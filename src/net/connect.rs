@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use super::tls::damage;
 
 /// One address of a store.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -89,7 +91,7 @@ pub enum ConnectError {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
     /// A certificate or key cannot be read.
-    #[error("cannot read {path}: {cause}; give a PEM file")]
+    #[error("cannot read {}: {}; give a PEM file", path.display(), damage(cause))]
     File {
         /// Which file.
         path: PathBuf,
@@ -193,9 +195,11 @@ fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorE
     Ok(config)
 }
 
+/// At least one.
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ConnectorError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    found
+        .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
         .map_err(|cause| ConnectorError::File { path: path.clone(), cause })
 }
 

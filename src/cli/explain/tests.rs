@@ -1,6 +1,7 @@
 //! What is explained, word by word.
 
 use super::*;
+use crate::config::testing::Fixture;
 
 const CONFIG: &str = r#"
 ledger.embedded.path = "ledger.redb"
@@ -12,13 +13,13 @@ s3 = { access_key_id_file = "id", secret_access_key_file = "id" }
 protocol = "s3"
 listen = "127.0.0.1:9443"
 upstream = "store"
-tls = { certificate = "pem", key = "pem", client_ca = "pem" }
+tls = { certificate = "server.pem", key = "server.key", client_ca = "ca.pem" }
 unmatched.write = ["z"]
 [listeners.web]
 protocol = "http"
 listen = "127.0.0.1:9444"
 upstream = "plain"
-tls = { certificate = "pem", key = "pem", client_ca = "pem" }
+tls = { certificate = "server.pem", key = "server.key", client_ca = "ca.pem" }
 [[resources]]
 name = "orders"
 path = "/orders/{shard}/**"
@@ -29,13 +30,8 @@ read = ["**"]
 "#;
 
 fn config() -> Config {
-    let dir = tempfile::TempDir::new().expect("a directory");
-    let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("a file");
-    // Only its look is checked here.
-    put("pem", "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n");
-    put("id", "AKIA1");
-    put("p.toml", CONFIG);
-    Config::load(&dir.path().join("p.toml")).expect("a valid configuration").0
+    let fixture = Fixture::new();
+    fixture.parse(CONFIG).expect("a valid configuration").0
 }
 
 fn args(request: &str, identity: &str, listener: &str, token: &str) -> Args {
