@@ -18,6 +18,7 @@ const CLIENTS: [(&str, &str); 6] = [
 #[derive(Debug)]
 pub struct Certs {
     pub ca: PathBuf,
+    pub crl: PathBuf,
     pub server: (PathBuf, PathBuf),
     dir: PathBuf,
 }
@@ -36,16 +37,32 @@ impl Certs {
         let authority = at("authority");
         call(&["ca"], &authority);
         let from = authority.display().to_string();
-        call(&["server", "--ca", &from, "localhost", "127.0.0.1"], &at("server"));
+        let names = ["--name", "localhost", "--name", "127.0.0.1"];
+        call(&[&["server", "--ca", &from][..], &names].concat(), &certs);
         for (file, name) in CLIENTS {
-            call(&["client", "--ca", &from, name], &at(file));
+            let who = ["--identity", name, "--source", "cn", "--file-name", file];
+            call(&[&["client", "--ca", &from][..], &who].concat(), &certs);
         }
-        Self { ca: authority.join("ca.pem"), server: pair(&certs, "server"), dir: certs }
+        Self {
+            ca: authority.join("ca.pem"),
+            crl: authority.join("crl.pem"),
+            server: pair(&certs, "server"),
+            dir: certs,
+        }
     }
 
     /// Chain and key of a client.
     pub fn of(&self, who: &str) -> (PathBuf, PathBuf) {
         pair(&self.dir, who)
+    }
+
+    /// Revokes the certificate of a client.
+    pub fn revoke(&self, who: &str) {
+        let mut command = palisade();
+        command.args(["certs", "revoke", "--ca"]).arg(self.ca.parent().unwrap());
+        command.arg(self.of(who).0);
+        let (status, said) = run(command, &self.dir);
+        assert!(status.success(), "{said}");
     }
 }
 

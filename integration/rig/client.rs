@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
@@ -151,7 +151,12 @@ impl Client {
             let chunk = receiver.recv().await?;
             Some((Ok::<_, std::convert::Infallible>(Frame::data(chunk)), receiver))
         });
-        let request = request.body(StreamBody::new(Box::pin(frames))).unwrap();
+        // Without a body there must not be an empty one either: it would be announced.
+        let body = match body_bytes {
+            0 => Empty::new().boxed_unsync(),
+            _ => StreamBody::new(Box::pin(frames)).boxed_unsync(),
+        };
+        let request = request.body(body).unwrap();
         let (address, tls, version) = (self.address, self.tls.clone(), self.version);
         let reply = tokio::spawn(async move {
             let exchange = async {

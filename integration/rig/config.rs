@@ -94,11 +94,13 @@ upstream = "store"
 certificate = {certificate:?}
 key = {key:?}
 client_ca = {ca:?}
+crls = [{crl:?}]
 [listeners.main.unmatched]
 read = ["leader-*"]
 
 [upstreams.store]
 endpoints = ["http://{upstream}"]
+response_timeout = "{settle_timeout}"
 [upstreams.store.s3]
 mode = "{mode}"
 {credentials}
@@ -108,6 +110,7 @@ mode = "{mode}"
         certificate = certs.server.0,
         key = certs.server.1,
         ca = certs.ca,
+        crl = certs.crl,
         fenced = rule("fenced", ""),
         shared = rule("shared", "share_token = true"),
         bound = rule("bound", "holder = \"certificate\""),

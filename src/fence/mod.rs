@@ -5,11 +5,15 @@
 //! here and nowhere else; a [`Permit`] is the only proof of admission, and only
 //! [`Register`] makes one.
 
+mod ask;
 mod claim;
+mod effect;
+mod judge;
 mod permit;
 mod refusal;
 mod register;
 mod resource;
+mod takeover;
 mod token;
 
 #[cfg(test)]
@@ -17,11 +21,12 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Ask, Intent, Ticket};
 pub use claim::{Claim, Holder, Mark, Record, TokenRules};
+pub use effect::{Effect, Effects, Linger, Loaded, RaiseOutcome};
 pub use permit::{Cut, Fate, Permit, Sent};
 pub use refusal::{Action, Refusal};
-pub use register::{
-    Ask, Effect, Effects, Intent, Linger, Loaded, RaiseOutcome, Register, Takeover, Ticket,
-};
+pub use register::Register;
 pub use resource::{Resource, ResourceError};
+pub use takeover::Takeover;
 pub use token::{Token, TokenError};

@@ -23,9 +23,7 @@ impl Permit {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd))]
 #[must_use = "a sent write that is not settled is counted as in flight for ever"]
-pub struct Sent {
-    pub(super) epoch: u32,
-}
+pub struct Sent(pub(super) ());
 
 /// The answer at the commit point when a takeover came first: the write must not be completed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

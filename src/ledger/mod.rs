@@ -54,9 +54,9 @@ pub const HISTORY_MAX: usize = 8;
 pub trait Ledger: Send + Sync + 'static {
     /// The record of a resource; a default one for a resource never raised.
     ///
-    /// An answer comes after every raise of this process that ended `Unknown` has
-    /// either been done or can never be done any more. Where that cannot be said, it is
-    /// an error.
+    /// An answer comes after every raise that ended `Unknown`, of this process or of one
+    /// before it that was killed in the middle of it, has either been done or can never be
+    /// done any more. Where that cannot be said, it is an error.
     fn load<'a>(&'a self, resource: &'a Resource) -> Pending<'a, Result<Record, Unavailable>>;
 
     /// Sets the mark to the larger one of `to` and what is there, durably, and answers

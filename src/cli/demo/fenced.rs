@@ -10,9 +10,11 @@ use anyhow::Context;
 
 use super::client::{self, Client};
 use super::story::{BUCKET, TOKEN_A, TOKEN_B};
+use crate::app::{self, Running};
 use crate::config::Config;
 use crate::net::authority::{AUTHORITY_LIFETIME, Authority, CERTIFICATE_FILE, LEAF_LIFETIME};
 use crate::net::identity::Source;
+use crate::telemetry;
 
 /// The access key id of the store behind Palisade.
 pub(super) const STORE_KEY_ID: &str = "demo";
@@ -21,14 +23,15 @@ pub(super) const SECRET_KEY: &str = "demo-secret-key";
 
 /// The leaders of the story, by the names in their certificates.
 const LEADERS: [&str; 2] = ["leader-a", "leader-b"];
+/// The listener's name in the configuration.
+const LISTENER: &str = "leaders";
 /// The plugin that lets the AWS CLI send a token and show a certificate.
 const AWS_PLUGIN: &str = include_str!("../../../docs/clients/palisade_aws.py");
 
 /// A running Palisade.
-#[derive(Debug)]
 pub(super) struct Fenced {
+    running: Running,
     address: SocketAddr,
-    admin: SocketAddr,
     certs: PathBuf,
 }
 
@@ -43,8 +46,12 @@ impl Fenced {
             let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("the demo's own configuration is wrong:\n{}", problems.join("\n"))
         })?;
-        let _ = config;
-        anyhow::bail!("not wired yet")
+        telemetry::init_log(&config.log).context("starting the log")?;
+        let metrics = telemetry::install_metrics().context("starting the metrics")?;
+        let running = app::start(config, metrics).await.context("starting Palisade")?;
+        let address = running.addresses(LISTENER).first().copied();
+        let address = address.context("Palisade does not listen")?;
+        Ok(Self { running, address, certs })
     }
 
     /// Where leaders connect to.
@@ -54,7 +61,7 @@ impl Fenced {
 
     /// Where the admin page is.
     pub(super) fn admin(&self) -> SocketAddr {
-        self.admin
+        self.running.admin_address()
     }
 
     /// The folder of the certificates.
@@ -80,8 +87,8 @@ impl Fenced {
     }
 
     /// Stops it in order.
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
-        Ok(())
+    pub(super) async fn stop(self) {
+        self.running.shutdown().await;
     }
 }
 
@@ -130,14 +137,14 @@ listen = "127.0.0.1:0"
 file = "audit.jsonl"
 
 [log]
-filter = "error"
+filter = "palisade=error"
 
-[listeners.leaders]
+[listeners.{LISTENER}]
 protocol = "s3"
 listen = "127.0.0.1:0"
 upstream = "store"
 
-[listeners.leaders.tls]
+[listeners.{LISTENER}.tls]
 certificate = "certs/server.pem"
 key = "certs/server.key"
 client_ca = "certs/ca.pem"

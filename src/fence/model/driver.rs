@@ -5,7 +5,7 @@ use super::safety::Broken;
 use super::step::Reply;
 use super::world::{Model, Pending, Phase, Wire, World};
 use crate::fence::{
-    Effect, Effects, Linger, Loaded, Mark, RaiseOutcome, Record, Refusal, Register, Ticket,
+    Effect, Effects, Fate, Linger, Loaded, Mark, RaiseOutcome, Record, Refusal, Register, Ticket,
 };
 
 fn fence(world: &mut World) -> &mut Register {
@@ -45,16 +45,6 @@ impl Model {
                 }
             }
             Effect::Quiesce => return self.quiesce(world),
-            Effect::GiveUp { count } => {
-                world.seen.unknown += count as u8;
-                for phase in &mut world.phases {
-                    if let Phase::Sent { wire, .. } = phase
-                        && let Wire::Open(sent) = wire
-                    {
-                        *wire = Wire::GivenUp(sent.clone());
-                    }
-                }
-            }
             Effect::Opened(evidence) => return self.opened(world, &evidence),
             Effect::Wait { .. } => {}
             Effect::Admit { ticket: Ticket(ticket), permit } => {
@@ -99,8 +89,16 @@ impl Model {
             }
         }
         if self.is(Mutation::NoQuiesce) {
-            for linger in [Linger::Unknown, Linger::Leftovers, Linger::Sent] {
+            for linger in [Linger::Unknown, Linger::Leftovers] {
                 self.expire(world, linger)?;
+            }
+            for which in 0..world.phases.len() {
+                if let Phase::Sent { wire: Wire::Open(sent), can_land } = &world.phases[which] {
+                    let (sent, unwatched) = (sent.clone(), Phase::unwatched(*can_land));
+                    world.phases[which] = unwatched;
+                    let effects = fence(world).settle(sent, Fate::Known);
+                    self.run(world, effects)?;
+                }
             }
         }
         Ok(())
@@ -136,7 +134,6 @@ impl Model {
                 world.seen.leftovers |= world.seen.quiesces && world.leftovers;
                 world.leftovers = false;
             }
-            Linger::Sent => {}
             Linger::Unknown => {
                 for phase in &mut world.phases {
                     if let Phase::Sent { wire: Wire::Broken, can_land } = phase {

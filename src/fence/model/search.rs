@@ -103,7 +103,7 @@ pub(super) fn explore(model: &Model) -> Result<Explored, Box<Counterexample>> {
                 Err(broken) => return Err(found(broken, graph.path(number, Some(step)))),
             };
             let (next, is_new) = graph.number(&after, Some((number, step)));
-            if step.is_certain() && next != number {
+            if model.is_certain(&world, step) && next != number {
                 at_rest = false;
                 graph.certain.push((number, next));
             }
@@ -194,7 +194,6 @@ impl Model {
             }
             Step::Evict => "the idle fence is forgotten".into(),
             Step::Expire(Linger::Leftovers) => "leftovers cannot land any more".into(),
-            Step::Expire(Linger::Sent) => "unanswered writes cannot land any more".into(),
             Step::Expire(Linger::Unknown) => "unknown writes cannot land any more".into(),
             Step::HangUp(which) => format!("the client of {} hangs up", name(which)),
             Step::Land(which) => format!("{} lands in the store", name(which)),

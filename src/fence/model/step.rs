@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::mutation::Mutation;
 use super::safety::Broken;
 use super::world::{Model, Pending, Phase, Seen, Wire, World};
-use crate::fence::{Cut, Effects, Fate, Linger, Record, Refusal, Register, Sent, Ticket};
+use crate::fence::{Cut, Fate, Linger, Record, Refusal, Register, Ticket};
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,7 +13,7 @@ pub(super) enum Step {
     /// The store answers a write; if it has not applied it, it never will.
     Answer(usize),
     Ask(usize),
-    /// The connection that carried a write breaks, or its client hangs up.
+    /// The connection that carried a write breaks, its client hangs up, or the driver does.
     Break(usize),
     /// The process ends cleanly.
     Close,
@@ -31,7 +31,7 @@ pub(super) enum Step {
     Land(usize),
     /// The store's promise: from now on the write cannot land.
     Lapse(usize),
-    /// The driver sees that a write was cut, or given up on.
+    /// The driver sees that a write was cut.
     Notice(usize),
     Reply(Reply),
     Restart,
@@ -50,18 +50,23 @@ pub(super) enum Reply {
     LostNotDone,
 }
 
-impl Step {
-    /// Whether it happens sooner or later although no client does anything.
-    pub(super) fn is_certain(self) -> bool {
-        use Step::{Expire, Lapse, Notice, Reply};
-        matches!(self, Expire(_) | Lapse(_) | Notice(_) | Reply(super::step::Reply::Done))
-    }
-}
-
 /// The steps possible at a moment.
 pub(super) type Steps = SmallVec<[Step; 24]>;
 
 impl Model {
+    /// Whether it happens sooner or later although no client does anything.
+    pub(super) fn is_certain(&self, world: &World, step: Step) -> bool {
+        match step {
+            Step::Expire(_) | Step::Lapse(_) | Step::Notice(_) | Step::Reply(Reply::Done) => true,
+            // What a takeover waits for too long is hung up on.
+            Step::Break(_) => {
+                let waited_for = world.fence.as_ref().is_some_and(Register::is_quiescing);
+                waited_for && !self.is(Mutation::NeverHungUp)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn steps(&self, world: &World) -> Steps {
         let mut steps = Steps::new();
         for which in 0..world.phases.len() {
@@ -122,26 +127,22 @@ impl Model {
                 if *can_land {
                     steps.extend([Step::Land(which), Step::Lapse(which)]);
                 }
-                match wire {
-                    Wire::Open(_) => steps.extend([Step::Answer(which), Step::Break(which)]),
-                    Wire::GivenUp(_) => steps.extend([Step::Answer(which), Step::Notice(which)]),
-                    Wire::Broken | Wire::Unwatched => {}
+                if let Wire::Open(_) = wire {
+                    steps.extend([Step::Answer(which), Step::Break(which)]);
                 }
             }
             Phase::Ended => {}
         }
     }
 
-    /// Time is over for a kind of writes once the store's promise says that none can land.
+    /// Time is over for a kind of writes once the store's promise says that none can land:
+    /// as in `gate`, which looks only while a takeover waits or nothing is under way.
     fn steps_of_time(&self, world: &World, steps: &mut Steps) {
         let Some(fence) = &world.fence else { return };
-        let (_, sent, unknown) = fence.in_flight();
+        let (_, _, unknown) = fence.in_flight();
         let left = world.leftovers || fence.has_leftovers();
         if left && !world.can_any_land(|wire| *wire == Wire::Unwatched) {
             steps.push(Step::Expire(Linger::Leftovers));
-        }
-        if sent > 0 && !world.can_any_land(|wire| matches!(wire, Wire::Open(_))) {
-            steps.push(Step::Expire(Linger::Sent));
         }
         if unknown > 0 && !world.can_any_land(|wire| *wire == Wire::Broken) {
             steps.push(Step::Expire(Linger::Unknown));
@@ -196,11 +197,10 @@ impl Model {
                 self.lapse(world, which);
             }
             Step::Lapse(which) => self.lapse(world, which),
-            Step::Notice(which) if matches!(world.phases[which], Phase::Streaming { .. }) => {
+            Step::Notice(which) => {
                 self.hang_up(world, which);
                 self.tell_stale(world, which)?;
             }
-            Step::Notice(which) => self.settle(world, which, Fate::Unknown)?,
             Step::Reply(reply) => self.reply(world, reply)?,
             Step::Restart => {
                 world.leftovers = !world.ledger.clean;
@@ -270,28 +270,16 @@ impl Model {
         let Phase::Sent { wire, can_land } = world.take(which) else {
             unreachable!("only offered when sent")
         };
-        let counted = matches!(wire, Wire::Open(_));
-        let (Wire::Open(sent) | Wire::GivenUp(sent)) = wire else {
+        let Wire::Open(sent) = wire else {
             unreachable!("only offered while somebody waits for the answer")
         };
         let fence = world.fence.as_mut().expect("a sent write of no process is not watched");
-        let known = fate == Fate::Known;
-        let late = !counted && known && self.is(Mutation::LateAnswerCounted);
-        let effects = if late && fence.in_flight().1 > 0 {
-            fence.settle(Sent { epoch: sent.epoch + 1 }, fate)
-        } else if self.is(Mutation::LateAnswerCounted) && fence.in_flight().1 == 0 {
-            Effects::new() // The books are wrong by now; counting below zero would panic.
-        } else if self.is(Mutation::UnknownIsSettled) {
-            fence.settle(sent, Fate::Known)
-        } else {
-            fence.settle(sent, fate)
-        };
-        world.phases[which] = match fate {
-            Fate::Known => Phase::Ended,
-            Fate::Unknown if counted && !self.is(Mutation::UnknownIsSettled) => {
-                Phase::Sent { wire: Wire::Broken, can_land }
-            }
-            Fate::Unknown => Phase::unwatched(can_land),
+        let taken_for = if self.is(Mutation::UnknownIsSettled) { Fate::Known } else { fate };
+        let effects = fence.settle(sent, taken_for);
+        world.phases[which] = match (fate, taken_for) {
+            (Fate::Known, _) => Phase::Ended,
+            (Fate::Unknown, Fate::Unknown) => Phase::Sent { wire: Wire::Broken, can_land },
+            (Fate::Unknown, Fate::Known) => Phase::unwatched(can_land),
         };
         self.run(world, effects)
     }

@@ -210,9 +210,7 @@ pub(super) enum Phase {
 pub(super) enum Wire {
     /// The driver waits for the store's answer.
     Open(Sent),
-    /// The fence has given up on the answer; the driver has not been told yet.
-    GivenUp(Sent),
-    /// The connection broke: outcome unknown, counted by the fence until it has expired.
+    /// The connection broke, or the driver hung up: outcome unknown, counted by the fence until it has expired.
     Broken,
     /// Nobody: its process is gone, or has forgotten it.
     Unwatched,

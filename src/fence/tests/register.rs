@@ -131,23 +131,20 @@ fn a_takeover_cuts_and_waits() {
 }
 
 #[test]
-fn an_answer_is_given_up_on_once() {
+fn time_alone_settles_no_sent_write() {
     let mut fence = open();
     let permit = admit(&mut fence, 1, 1);
-    let late = fence.commit(permit).expect("nothing came first");
-    check(fence.expire(Linger::Sent), []); // nobody takes over
-    assert_eq!(fence.in_flight(), (0, 1, 0));
+    let sent = fence.commit(permit).expect("nothing came first");
     write(&mut fence, 2, 2);
-    check(fence.expire(Linger::Sent), []); // the raise may fail
     check(fence.raised(done(2, 1)), [Effect::Quiesce]);
-    check(fence.expire(Linger::Sent), [Effect::GiveUp { count: 1 }, grant(2)]);
-    let effects = fence.granted(true);
-    assert_eq!(evidence(&effects).unknown, 1);
-    let sent = fence.commit(permits(effects).remove(0)).expect("nothing came first");
-    check(fence.settle(late, Fate::Known), []);
+    for linger in [Linger::Leftovers, Linger::Unknown] {
+        check(fence.expire(linger), []);
+    }
     assert_eq!(fence.in_flight(), (0, 1, 0));
-    check(fence.settle(sent, Fate::Known), []);
-    assert!(fence.is_idle());
+    check(fence.settle(sent, Fate::Unknown), []);
+    assert_eq!(fence.in_flight(), (0, 0, 1));
+    check(fence.expire(Linger::Unknown), [grant(2)]);
+    assert_eq!(evidence(&fence.granted(true)).unknown, 1);
 }
 
 #[test]
@@ -227,10 +224,10 @@ fn a_takeover_that_the_ledger_failed_keeps_its_evidence() {
     let sent = fence.commit(waits_for_answer).expect("nothing came first");
     write(&mut fence, 3, 2);
     fence.raised(done(2, 1));
-    check(fence.expire(Linger::Sent), [Effect::GiveUp { count: 1 }, grant(2)]);
+    check(fence.settle(sent, Fate::Unknown), []);
+    check(fence.expire(Linger::Unknown), [grant(2)]);
     fence.granted(false);
     fence.release(streams);
-    fence.settle(sent, Fate::Unknown);
     check(write(&mut fence, 4, 2), [waits(4), grant(2)]);
     let told = evidence(&fence.granted(true));
     assert_eq!((told.from, told.to), (claim(1), claim(2)));

@@ -48,17 +48,22 @@ pub enum AnswerFault {
 }
 
 impl Relayed {
-    /// The body of an answer whose head has arrived.
-    pub fn new(
+    /// The body of an answer whose head has arrived. The answer to HEAD has none, even if the
+    /// store sends one.
+    pub fn body(
         incoming: Incoming,
         lease: Lease<FencedBody>,
         flight: Arc<Flight>,
         stall_timeout: Duration,
+        to_head: bool,
     ) -> AnswerBody {
         let mut relayed =
             Self { incoming, lease: Some(lease), flight, stall_timeout, stall: None, moved: false };
         if relayed.incoming.is_end_stream() {
             relayed.end();
+            return AnswerBody::Empty;
+        }
+        if to_head {
             return AnswerBody::Empty;
         }
         AnswerBody::Relayed(relayed)

@@ -46,7 +46,7 @@ impl Asked {
         peer: &Peer,
         operation: &Operation,
         token: Option<Token>,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Box<Problem>> {
         let mut asked =
             Self { operation: operation.name, token, wanted: SmallVec::new(), rule: None };
         let listener = &front.listener;
@@ -99,29 +99,28 @@ impl Asked {
     }
 
     /// A problem with the request as a whole, or with the write that was outranked.
-    pub fn problem(&self, denial: Denial, outranked: Option<(&Admission, Mark)>) -> Problem {
+    pub fn problem(&self, denial: Denial, outranked: Option<(&Admission, Mark)>) -> Box<Problem> {
         let first = self.wanted.first().map(|wanted| wanted.matched.resource.clone());
         let (resource, mark) = match outranked {
             Some((admission, mark)) => (Some(admission.resource().clone()), Some(mark)),
             None => (first, None),
         };
-        Problem {
+        Box::new(Problem {
             resource,
             rule: self.rule.as_ref().map(|rule| Arc::clone(&rule.name)),
             token: self.token,
             mark,
             operation: Some(self.operation),
             denial,
-        }
+        })
     }
 
     /// A problem with one resource.
-    pub fn problem_at(&self, wanted: &Wanted, denial: Denial) -> Problem {
-        Problem {
-            resource: Some(wanted.matched.resource.clone()),
-            rule: Some(Arc::clone(&wanted.matched.rule.name)),
-            ..self.problem(denial, None)
-        }
+    pub fn problem_at(&self, wanted: &Wanted, denial: Denial) -> Box<Problem> {
+        let mut problem = self.problem(denial, None);
+        problem.resource = Some(wanted.matched.resource.clone());
+        problem.rule = Some(Arc::clone(&wanted.matched.rule.name));
+        problem
     }
 }
 

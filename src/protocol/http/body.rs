@@ -24,7 +24,10 @@ pub trait Decode: Send + 'static {
     ///
     /// # Errors
     /// When it is not complete or not what it says it is.
-    fn finish(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), String>;
+    fn finish(&mut self) -> Result<(), String>;
+
+    /// A header that says about the whole body what its end has said.
+    fn checksum(&self) -> Option<(&'static str, String)>;
 }
 
 /// Where the bytes come from.
@@ -100,14 +103,17 @@ impl FencedBody {
             let chunk = next.transpose()?;
             if let Some(chunk) = &chunk {
                 let Some(allowance) = self.allowance.checked_sub(chunk.len() as u64) else {
-                    return Poll::Ready(Some(Err(BodyFault::TooLarge(self.bytes_max))));
+                    return Poll::Ready(Some(Err(BodyFault::TooLarge {
+                        limit: "body_bytes_max",
+                        bytes_max: self.bytes_max,
+                    })));
                 };
                 self.allowance = allowance;
             }
             self.source_ended = chunk.is_none();
             match (&mut self.source, chunk) {
                 (Source::Decoded(_, decoder), Some(chunk)) => decoder.push(chunk, &mut self.ready),
-                (Source::Decoded(_, decoder), None) => decoder.finish(&mut self.ready),
+                (Source::Decoded(_, decoder), None) => decoder.finish(),
                 (_, Some(chunk)) => return Poll::Ready(Some(Ok(chunk))),
                 (_, None) => Ok(()),
             }

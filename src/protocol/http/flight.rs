@@ -26,9 +26,14 @@ pub enum BodyFault {
     /// What the body says about itself does not hold.
     #[error("{0}")]
     Malformed(String),
-    /// The listener's bound.
-    #[error("the body has more than body_bytes_max ({0}) bytes")]
-    TooLarge(u64),
+    /// A bound.
+    #[error("the body has more than {bytes_max} bytes ({limit})")]
+    TooLarge {
+        /// The name of the bound.
+        limit: &'static str,
+        /// In bytes.
+        bytes_max: u64,
+    },
 }
 
 /// See the module.

@@ -91,6 +91,11 @@ pub fn prepare_request(
     headers.append(VIA, via.clone());
 }
 
+/// Request trailers are dropped, so they are not announced, whatever else is kept.
+pub fn without_announced_trailers(headers: &mut HeaderMap) {
+    headers.remove(TRAILER);
+}
+
 /// Whether the request has already been through the proxy of that pseudonym.
 pub fn is_loop(headers: &HeaderMap, pseudonym: &str) -> bool {
     headers.get_all(VIA).iter().any(|value| {

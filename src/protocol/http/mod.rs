@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod operation;
 mod path;
 mod problem;
+mod read_ahead;
 mod refusal;
 mod relay;
 mod reserved;
@@ -30,11 +31,11 @@ pub mod s3;
 mod server;
 mod session;
 mod settings;
+mod speech;
 mod tell;
 #[cfg(test)]
 mod tests;
 mod token;
-mod told;
 mod write_stall;
 
 pub use problem::OUTCOME_UNKNOWN;

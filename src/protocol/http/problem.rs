@@ -9,6 +9,7 @@ use http::{HeaderName, StatusCode};
 
 use super::malformed::Malformed;
 use super::relay::Failure;
+use super::s3;
 use crate::fence::{Action, Mark, Refusal, Resource, Token};
 use crate::net::connect::ConnectError;
 
@@ -43,7 +44,8 @@ pub enum Denial {
     TokenRequired(HeaderName),
 }
 
-/// A denial, with what is known of what was asked.
+/// A denial, with what is known of what was asked. Boxed wherever it is an error: it is large, and
+/// rare.
 #[derive(Debug)]
 pub struct Problem {
     /// Why.
@@ -77,16 +79,22 @@ pub struct Row {
     pub mend: Cow<'static, str>,
 }
 
-impl From<Denial> for Problem {
+impl From<Denial> for Box<Problem> {
     fn from(denial: Denial) -> Self {
         let (resource, rule, token, mark, operation) = (None, None, None, None, None);
-        Self { denial, resource, rule, token, mark, operation }
+        Self::new(Problem { denial, resource, rule, token, mark, operation })
     }
 }
 
-impl From<Malformed> for Problem {
+impl From<Malformed> for Box<Problem> {
     fn from(malformed: Malformed) -> Self {
         Denial::Malformed(malformed).into()
+    }
+}
+
+impl From<s3::Malformed> for Box<Problem> {
+    fn from(malformed: s3::Malformed) -> Self {
+        Malformed::from(malformed).into()
     }
 }
 
@@ -126,6 +134,14 @@ impl Denial {
                 "Token required",
                 format!("send the token that you were elected with in {header}"),
             ),
+        }
+    }
+
+    /// The code in S3's error documents, where the reason alone does not tell.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Malformed(malformed) => Some(malformed.code),
+            _ => None,
         }
     }
 
@@ -181,7 +197,7 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
     let again =
         |status, reason, title| Row { retryable: true, ..no(status, reason, title, "try again") };
     match failure {
-        Failure::Body(super::flight::BodyFault::TooLarge(_)) => no(
+        Failure::Body(super::flight::BodyFault::TooLarge { .. }) => no(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
             "Body too large",

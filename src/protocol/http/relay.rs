@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response, request};
+use http::{Method, Request, Response, request};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
@@ -116,6 +116,7 @@ async fn exchange(
 ) -> Result<Response<AnswerBody>, Failure> {
     let Forwarding { head, body, flight, commits_at_head, stall_timeout } = forwarding;
     let mut lost = pin!(flight.lost());
+    let to_head = head.method == Method::HEAD;
     let mut request = Request::from_parts(head, body);
     let mut fresh = false;
     let (response, lease) = loop {
@@ -151,6 +152,11 @@ async fn exchange(
             }
         };
         match interruption {
+            // hyper keeps the other informational answers to itself.
+            Ok(Ok(response)) if response.status().is_informational() => {
+                let what = "it changed the protocol, which nobody had asked for";
+                return Err(broken(&flight, lease, None, what.to_owned()).await);
+            }
             Ok(Ok(response)) => break (response, lease),
             // It came back unwritten, as it does when the store closes an idle connection
             // just then: whatever it was, it may go out once more.
@@ -177,10 +183,8 @@ async fn exchange(
     flight.stop();
     flight.settle();
     let (head, incoming): (_, Incoming) = response.into_parts();
-    Ok(Response::from_parts(
-        head,
-        Relayed::new(incoming, lease, Arc::clone(&flight), stall_timeout),
-    ))
+    let body = Relayed::body(incoming, lease, Arc::clone(&flight), stall_timeout, to_head);
+    Ok(Response::from_parts(head, body))
 }
 
 /// Lost while there was no connection yet.

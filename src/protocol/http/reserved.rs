@@ -35,7 +35,7 @@ pub async fn serve(
     name: &str,
     head: &request::Parts,
     token: Option<Token>,
-) -> Result<Response<AnswerBody>, Problem> {
+) -> Result<Response<AnswerBody>, Box<Problem>> {
     match (&head.method, name) {
         (&Method::POST, "seal") => seal(session, head, token).await,
         (&Method::GET, "status") => status(session, head).await,
@@ -48,7 +48,7 @@ async fn seal(
     session: &Session,
     head: &request::Parts,
     token: Option<Token>,
-) -> Result<Response<AnswerBody>, Problem> {
+) -> Result<Response<AnswerBody>, Box<Problem>> {
     let front = &session.service.front;
     let matched = find(session, head)?;
     let wanted = Wanted { matched, action: Action::Raise };
@@ -67,7 +67,10 @@ async fn seal(
     Ok(answer(&document, Some(&wanted.matched)))
 }
 
-async fn status(session: &Session, head: &request::Parts) -> Result<Response<AnswerBody>, Problem> {
+async fn status(
+    session: &Session,
+    head: &request::Parts,
+) -> Result<Response<AnswerBody>, Box<Problem>> {
     let matched = find(session, head)?;
     let problem = |denial| problem(&matched, "Status", None, denial);
     let identity = &session.peer.identity.name;
@@ -121,7 +124,7 @@ fn whoami(session: &Session) -> Response<AnswerBody> {
 }
 
 /// The rule and the resource of `?path=`, percent-encoded once.
-fn find(session: &Session, head: &request::Parts) -> Result<Matched, Problem> {
+fn find(session: &Session, head: &request::Parts) -> Result<Matched, Box<Problem>> {
     let pairs = head.uri.query().unwrap_or("").split('&');
     let mut paths = pairs.filter_map(|pair| pair.strip_prefix("path="));
     let (Some(path), None) = (paths.next(), paths.next()) else {
@@ -142,14 +145,13 @@ fn problem(
     operation: &'static str,
     token: Option<Token>,
     denial: Denial,
-) -> Problem {
-    Problem {
-        resource: Some(matched.resource.clone()),
-        rule: Some(matched.rule.name.clone()),
-        token,
-        operation: Some(operation),
-        ..denial.into()
-    }
+) -> Box<Problem> {
+    let mut problem = Box::<Problem>::from(denial);
+    problem.resource = Some(matched.resource.clone());
+    problem.rule = Some(matched.rule.name.clone());
+    problem.token = token;
+    problem.operation = Some(operation);
+    problem
 }
 
 fn marked(matched: &Matched, mark: &Mark) -> Value {

@@ -2,30 +2,35 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
+use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 
+use super::answer::{AnswerBody, AnswerFault};
 use super::body::FencedBody;
 use super::headers::Origin;
 use super::metrics::Metrics;
 use super::session::Session;
 use super::settings::Listener;
-use super::told::Told;
+use super::speech::Speech;
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
 use crate::net::connect::{Connector, ConnectorError};
 use crate::net::identity::Peer;
 use crate::net::pool::Pool;
+use crate::telemetry::RateLimit;
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take
 /// to say so.
@@ -43,7 +48,9 @@ pub struct Front {
     pub audit: Audit,
     /// What is counted.
     pub metrics: Metrics,
-    pub(super) told: Told,
+    /// One line a second for each reason: a stale leader in a loop cannot fill a disk.
+    pub(super) lines: RateLimit<&'static str>,
+    pub(super) speech: Speech,
     pub(super) pseudonym: String,
     pub(super) via: HeaderValue,
     connector: Arc<Connector>,
@@ -75,8 +82,19 @@ impl Front {
             .expect("letters, digits and dashes can be in a header");
         let connector = Arc::new(Connector::new(Arc::clone(&listener.upstream))?);
         let metrics = Metrics::new(&listener.name, &listener.rules);
-        let told = Told::default();
-        Ok(Arc::new(Self { listener, gate, audit, metrics, told, pseudonym, via, connector }))
+        let lines = RateLimit::new(1, Duration::from_secs(1));
+        let speech = Speech::new(&listener.flavor, &listener.upstream);
+        Ok(Arc::new(Self {
+            listener,
+            gate,
+            audit,
+            metrics,
+            lines,
+            speech,
+            pseudonym,
+            via,
+            connector,
+        }))
     }
 }
 
@@ -115,8 +133,7 @@ pub async fn serve_connection<I>(
         let (session, under_way) = (Arc::clone(&session), is_http2.then(|| counted.begin()));
         async move {
             let answer = session.answer(request).await;
-            drop(under_way);
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Counted { body, _under_way: under_way }))
         }
     });
     let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
@@ -167,6 +184,32 @@ struct Activity {
 }
 
 struct UnderWay(Arc<Activity>);
+
+/// The body of an answer, under way until it has gone.
+struct Counted {
+    body: AnswerBody,
+    _under_way: Option<UnderWay>,
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = AnswerFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 impl Activity {
     fn begin(self: &Arc<Self>) -> UnderWay {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http::{Request, Response, Uri, Version, request};
+use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -20,10 +20,12 @@ use super::problem::{Denial, Problem};
 use super::refusal::{REFUSAL_HEADER, RESOURCE_HEADER, name_resource};
 use super::relay::{self, Failure, Forwarding};
 use super::server::Service;
+use super::speech::Understood;
 use super::token::{self, TOKEN_HEADER};
-use super::{classify, integrity, reserved};
+use super::{integrity, read_ahead, reserved};
 use crate::fence::{Action, Token};
 use crate::gate::Admission;
+use crate::net::connect;
 use crate::net::identity::Peer;
 use crate::rules::CommitPoint;
 
@@ -45,9 +47,11 @@ impl Session {
         let (method, version) = (head.method.clone(), head.version);
         let waits = head.headers.contains_key(EXPECT);
         let body = ClientBody::new(incoming, self.is_http2, waits);
+        let prefix = &self.service.front.listener.prefix;
+        let is_reserved = reserved::name(head.uri.path(), prefix).is_some();
         match self.serve(head, body).await {
             Ok(response) => response,
-            Err(problem) => self.refuse(&problem, &method, version),
+            Err(problem) => self.refuse(&problem, is_reserved, &method, version),
         }
     }
 
@@ -55,20 +59,26 @@ impl Session {
         self: &Arc<Self>,
         mut head: request::Parts,
         body: ClientBody,
-    ) -> Result<Response<AnswerBody>, Problem> {
+    ) -> Result<Response<AnswerBody>, Box<Problem>> {
         let started = Instant::now();
         let front = &self.service.front;
         let listener = &front.listener;
+        if head.headers.len() > listener.limits.headers_max {
+            // HTTP/2 has no such bound of its own.
+            let malformed = Malformed::new("there are too many headers", "send fewer");
+            return Err(malformed.with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into());
+        }
         let host = integrity::check(&head, &listener.token_header)?;
         if headers::is_loop(&head.headers, &front.pseudonym) {
             return Err(Denial::Loop.into());
         }
-        let token = token::find(&head.headers, &listener.token_header)
-            .map_err(|malformed| Problem::from(Denial::TokenMalformed(malformed)))?;
+        let token =
+            token::find(&head.headers, &listener.token_header).map_err(Denial::TokenMalformed)?;
         if let Some(name) = reserved::name(head.uri.path(), &listener.prefix) {
             return reserved::serve(self, name, &head, token).await;
         }
-        let operation = classify::classify(&head.method, head.uri.path(), !body.is_empty())?;
+        let Understood { mut operation, s3 } =
+            front.speech.classify(&head, host, !body.is_empty())?;
         if operation.targets.iter().any(|one| reserved::name(&one.path, &listener.prefix).is_some())
         {
             let mend = "write the reserved prefix as it is configured";
@@ -76,27 +86,57 @@ impl Session {
         }
         let host = match head.headers.get(HOST) {
             Some(host) => host.clone(),
-            None => {
-                HeaderValue::from_str(host).map_err(|_| Malformed::new("bad host", "correct it"))?
-            }
+            None => HeaderValue::from_str(host)
+                .map_err(|_| Malformed::new("Host is not ASCII", "correct it"))?,
         };
         let wait = wait(&head.headers)?;
         let is_write = operation.is_write();
-        let asked = Asked::new(front, &self.peer, &operation, token)?;
-        if let (Some(len), Some(max)) = (body.len(), listener.limits.body_bytes_max)
-            && len > max
+        let mut body = Some(body);
+        let mut held = None;
+        if let Some(s3) = s3.as_ref().filter(|s3| s3.reads_ahead())
+            && let Some(body) = body.take()
         {
-            let failure = Failure::Body(BodyFault::TooLarge(max));
+            if is_write
+                && token.is_none()
+                && !listener.unmatched.write.contains(&self.peer.identity.name)
+            {
+                return Err(Denial::TokenRequired(listener.token_header.clone()).into());
+            }
+            let decoder = s3.decode().map(|(decoder, _)| decoder);
+            let limit = listener.limits.body_stall_timeout;
+            let whole = read_ahead::read(body, decoder, s3.read_ahead_bytes_max(), limit).await;
+            let whole = whole.map_err(|failure| Denial::Failed { failure, is_write })?;
+            s3.name_targets(&mut operation, &whole.bytes)?;
+            held = Some(whole);
+        }
+        let asked = Asked::new(front, &self.peer, &operation, token)?;
+        let len = body.as_ref().and_then(ClientBody::len);
+        if let (Some(len), Some(bytes_max)) = (len, listener.limits.body_bytes_max)
+            && len > bytes_max
+        {
+            let fault = BodyFault::TooLarge { limit: "body_bytes_max", bytes_max };
+            let failure = Failure::Body(fault);
             return Err(asked.problem(Denial::Failed { failure, is_write }, None));
         }
         let admissions = self.admit(&asked, wait).await?;
 
-        self.rewrite(&mut head, host);
-        let len = body.len();
-        let has_body = !body.is_empty();
+        front.speech.rewrite(&mut head, host, s3.as_deref(), held.as_ref(), |headers, host| {
+            self.prepare(headers, host);
+        })?;
+        head.version = Version::HTTP_11;
+        let decoder = s3.as_ref().and_then(|s3| s3.decode());
+        let (source, len) = match (body.filter(|body| !body.is_empty()), decoder) {
+            (None, _) => {
+                let held = held.unwrap_or_default().bytes;
+                let len = held.len() as u64;
+                (Source::Held(held), Some(len))
+            }
+            (Some(body), Some((decoder, len))) => (Source::Decoded(body, decoder), Some(len)),
+            (Some(body), None) => (Source::Client(body), len),
+        };
+        let has_body = len != Some(0);
         let flight = Arc::new(Flight::new(admissions, has_body));
-        let source =
-            if has_body { Source::Client(body) } else { Source::Held(bytes::Bytes::new()) };
+        // What is held whole goes out in one piece, so there is no last byte to hold back.
         let commits_at_head = !has_body
             || asked.wanted.iter().any(|wanted| {
                 wanted.action == Action::Write
@@ -139,7 +179,7 @@ impl Session {
         &self,
         asked: &Asked,
         wait: Option<Duration>,
-    ) -> Result<SmallVec<[Admission; 1]>, Problem> {
+    ) -> Result<SmallVec<[Admission; 1]>, Box<Problem>> {
         let mut admissions = SmallVec::new();
         for wanted in &asked.wanted {
             let Some(token) = asked.token else { continue };
@@ -154,34 +194,20 @@ impl Session {
         Ok(admissions)
     }
 
-    /// Makes the head fit for the store.
-    fn rewrite(&self, head: &mut request::Parts, host: HeaderValue) {
-        let listener = &self.service.front.listener;
-        let trailers = head.headers.get(TE).is_some_and(|te| te.as_bytes() == b"trailers");
-        head.headers.remove(&listener.token_header);
-        head.headers.remove(WAIT_HEADER);
-        head.headers.remove(EXPECT); // What was expected of us has been answered by us.
-        headers::prepare_request(
-            &mut head.headers,
-            &self.origin,
-            host.clone(),
-            &self.service.front.via,
-        );
+    /// Makes the headers fit for the store, as far as that is the same for all HTTP.
+    fn prepare(&self, headers: &mut HeaderMap, host: HeaderValue) {
+        let trailers = headers.get(TE).is_some_and(|te| te.as_bytes() == b"trailers");
+        headers.remove(&self.service.front.listener.token_header);
+        headers.remove(WAIT_HEADER);
+        headers.remove(EXPECT); // What was expected of us has been answered by us.
+        headers::prepare_request(headers, &self.origin, host.clone(), &self.service.front.via);
         if trailers {
-            head.headers.insert(TE, HeaderValue::from_static("trailers"));
-            if self.service.pool.upstream().version == crate::net::connect::Version::Http1 {
-                head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            if self.service.pool.upstream().version == connect::Version::Http1 {
+                headers.insert(CONNECTION, HeaderValue::from_static("te"));
             }
         }
-        head.headers.insert(HOST, host);
-        head.version = Version::HTTP_11;
-        if head.uri.authority().is_some() {
-            let mut target = http::uri::Parts::default();
-            target.path_and_query = head.uri.path_and_query().cloned();
-            if let Ok(uri) = Uri::from_parts(target) {
-                head.uri = uri;
-            }
-        }
+        headers.insert(HOST, host);
     }
 
     /// Makes the store's head fit for the client, and says what it was admitted under.
@@ -198,16 +224,20 @@ impl Session {
         }
     }
 
-    pub(super) fn refuse(
+    fn refuse(
         &self,
         problem: &Problem,
+        is_reserved: bool,
         method: &http::Method,
         version: Version,
     ) -> Response<AnswerBody> {
         let row = problem.denial.row();
         self.tell_refused(problem, &row);
-        let body = problem.document(&row);
-        problem.answer(&row, method, version, body, "application/problem+json")
+        let (body, content_type) = match is_reserved {
+            true => (problem.document(&row), "application/problem+json"),
+            false => self.service.front.speech.document(problem, &row),
+        };
+        problem.answer(&row, method, version, body, content_type)
     }
 }
 

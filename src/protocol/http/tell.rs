@@ -36,7 +36,7 @@ impl Session {
                 ..Event::by(&self.peer)
             });
         }
-        if let Some(left_out) = front.told.may_tell(row.reason, Instant::now()) {
+        if let Some(left_out) = front.lines.say(&row.reason, Instant::now()) {
             tracing::warn!(
                 reason = row.reason,
                 status = row.status.as_u16(),

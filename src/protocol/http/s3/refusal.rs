@@ -17,14 +17,19 @@ pub const CONTENT_TYPE: &str = "application/xml";
 pub fn code(reason: &str) -> &'static str {
     match reason {
         "conflict" => "FencingTokenConflict",
-        "forbidden" => "AccessDenied",
+        "body_broken" => "IncompleteBody",
+        "body_stalled" => "RequestTimeout",
+        "body_too_large" => "EntityTooLarge",
+        "forbidden" | "no_rule" => "AccessDenied",
         "implausible" => "FencingTokenImplausible",
-        "ledger_unavailable" | "unsettled" => "ServiceUnavailable",
+        "ledger_unavailable" | "unsettled" | "upstream_broken" | "upstream_unavailable" => {
+            "ServiceUnavailable"
+        }
         "overloaded" => "SlowDown",
         "stale" => "FencingTokenStale",
         "token_malformed" => "FencingTokenMalformed",
         "token_required" => "FencingTokenRequired",
-        "unknown" => "FencingOutcomeUnknown",
+        "outcome_unknown" => "FencingOutcomeUnknown",
         _ => "InvalidRequest",
     }
 }
@@ -91,12 +96,13 @@ mod tests {
             "stale",
             "token_malformed",
             "token_required",
-            "unknown",
+            "no_rule",
+            "outcome_unknown",
             "?",
         ] {
             assert!(!RETRIED.contains(&code(reason)), "{reason}");
         }
-        for reason in ["ledger_unavailable", "overloaded", "unsettled"] {
+        for reason in ["ledger_unavailable", "overloaded", "unsettled", "upstream_unavailable"] {
             assert!(RETRIED.contains(&code(reason)), "{reason}");
         }
     }
