@@ -115,7 +115,9 @@ mod tests {
         let mut typed = 0;
         for command in commands {
             let words = command.split_whitespace().enumerate().map(|(at, word)| match word {
-                _ if at > 1 && (word == "certs" || word.starts_with("certs/")) => fixture.path(word).into(),
+                _ if at > 1 && (word == "certs" || word.starts_with("certs/")) => {
+                    fixture.path(word).into()
+                }
                 _ => std::ffi::OsString::from(word),
             });
             let cli = Cli::try_parse_from(words).expect("a command");
