@@ -130,7 +130,7 @@ async fn a_write_that_the_store_never_answers_is_given_up_on() {
     let document: serde_json::Value = serde_json::from_str(&sealed.body).unwrap();
     assert_eq!(document["takeover"]["unknown"], 1, "{document}");
     let answer = read_answer(&mut client).await;
-    assert_eq!((answer.status, answer.member("outcome").as_str()), (520, "unknown"), "{answer:?}");
+    assert_eq!((answer.status, answer.member("outcome").as_str()), (424, "unknown"), "{answer:?}");
 }
 
 #[tokio::test]
