@@ -64,7 +64,7 @@ impl Explained<'_> {
             line(text, if at == 0 { "asked" } else { "" }, asked)?;
         }
         let settled = format!(
-            "once the store answers, or {} after its last byte (outcome unknown); a new leader \
+            "once the store has answered to the end, or {} after its last byte (outcome unknown); a new leader \
              waits {} a try",
             show_duration(rule.settle_timeout),
             show_duration(rule.takeover_timeout)

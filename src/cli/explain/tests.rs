@@ -63,7 +63,7 @@ PUT /orders/7/a%20b?x-id=PutObject as db/a on listener objects (s3, upstream sto
                   below it: refused as stale
                   equal: admitted if db/a brought it first, else refused as conflict
                   above it: a takeover: the mark is raised, older writes settle, then admitted (more than 281474976710656 above the mark: refused as implausible)
-  settled       once the store answers, or 30s after its last byte (outcome unknown); a new leader waits 10s a try
+  settled       once the store has answered to the end, or 30s after its last byte (outcome unknown); a new leader waits 10s a try
   guarantee     fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of writers and of Palisade; G5 does not arise: the embedded ledger serves one process
                 not kept: a write that the store applies later than 30s after its last byte without having answered
                 after an unclean restart, each resource's first takeover waits 30s once

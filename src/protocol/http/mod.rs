@@ -27,6 +27,7 @@ pub mod operation;
 mod path;
 mod preview;
 mod problem;
+mod pump;
 mod read_ahead;
 mod refusal;
 mod relay;
