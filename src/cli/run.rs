@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{app, config, telemetry};
@@ -29,6 +30,8 @@ pub struct Args {
 
 /// Exit code of a shutdown that could not wait for everything in flight.
 const UNSETTLED: u8 = 3;
+/// Exit code after a second signal.
+const AT_ONCE: u8 = 130;
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -51,26 +54,31 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the operating system refuses threads")?;
-    runtime.block_on(async {
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let running = app::start(config, metrics).await?;
-        tracing::info!(admin = %running.admin_address(), "ready");
-        loop {
-            tokio::select! {
-                _ = hang_up.recv() => running.reload().await,
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-            }
+    let code = runtime.block_on(serve(config, metrics));
+    // Whatever still runs ends with the process; nothing is waited for a second time.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(config: config::Config, metrics: PrometheusHandle) -> anyhow::Result<ExitCode> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = app::start(config, metrics).await?;
+    tracing::info!(admin = %running.admin_address(), "ready");
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => running.reload().await,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
         }
-        tracing::info!("draining; a second signal ends at once");
-        let ended = tokio::select! {
-            ended = running.shutdown() => ended,
-            _ = terminate.recv() => std::process::exit(130),
-            _ = interrupt.recv() => std::process::exit(130),
-        };
-        tracing::info!(cut = ended.cut, unsettled = ended.unsettled, "ended");
-        Ok(if ended.unsettled == 0 { ExitCode::SUCCESS } else { ExitCode::from(UNSETTLED) })
-    })
+    }
+    tracing::info!("draining; a second signal ends at once");
+    let ended = tokio::select! {
+        ended = running.shutdown() => ended,
+        _ = terminate.recv() => return Ok(ExitCode::from(AT_ONCE)),
+        _ = interrupt.recv() => return Ok(ExitCode::from(AT_ONCE)),
+    };
+    tracing::info!(cut = ended.cut, unsettled = ended.unsettled, "ended");
+    Ok(if ended.unsettled == 0 { ExitCode::SUCCESS } else { ExitCode::from(UNSETTLED) })
 }

@@ -10,7 +10,7 @@
 //! There is no clock. What [`Register::expire`] is told rests on the store's promise
 //! (nothing lands later than `settle_timeout` after its last byte), so the step is possible
 //! exactly when nothing of that kind can land any more, and not a moment earlier. Time ends
-//! two waits, as in `gate/cell.rs`: for leftovers, and for writes of unknown outcome. Nobody
+//! two waits, as in `gate`: for leftovers, and for writes of unknown outcome. Nobody
 //! gives up by time on a write that is still on its connection: the gate closes that, and
 //! the write settles as unknown. Here that is [`step::Step::Break`], which may come at any
 //! moment and comes for certain while the fence quiesces.
@@ -21,6 +21,8 @@
 //! - [`safety`]: what must hold in every state; the properties of the contract.
 //! - [`search`]: breadth first, so that a counterexample is a shortest one.
 //! - [`mutation`]: the rules of the contract, each taken away once.
+//!
+//! `docs/model.md` is the page about it; the tests hold its numbers in step.
 //!
 //! The shape is that of explicit-state model checkers such as TLC and stateright.
 //!
@@ -34,3 +36,10 @@ mod search;
 mod step;
 mod world;
 mod worlds;
+
+/// The page about the model tells the numbers as they are.
+fn assert_told(row: &str) {
+    let page = include_str!("../../../docs/model.md");
+    let told = page.lines().any(|line| line.starts_with(row));
+    assert!(told, "docs/model.md is out of step: no row in it begins with `{row}`");
+}

@@ -1,5 +1,6 @@
 //! The rules of the contract, each taken away once: the search must see the harm.
 
+use super::assert_told;
 use super::safety::Property;
 use super::search::explore;
 use super::world::{Model, Request};
@@ -67,7 +68,7 @@ pub(super) enum Mutation {
     WaiterNotWithdrawn,
 }
 
-/// The search finds, in at most `steps_max` steps, how the world goes wrong without the rule.
+/// The search finds, in at most [`STEPS_MAX`] steps, how the world goes wrong without the rule.
 fn breaks(mutation: Mutation, property: Property, requests: &[Request]) {
     breaks_in(mutation, property, Model::new(requests));
 }
@@ -80,6 +81,7 @@ fn breaks_in(mutation: Mutation, property: Property, model: Model) {
     let found = explore(&mutant).expect_err("the search sees no harm in this mutation");
     eprintln!("{mutation:?}, {} steps: {found}", found.steps.len());
     assert_eq!(found.broken.property, property);
+    assert_told(&format!("| {mutation:?} | {property:?} | {} |", found.steps.len()));
     assert!(found.steps.len() <= STEPS_MAX, "{mutation:?}: {found}");
     // The same world with the rule in place keeps every property.
     if let Err(found) = explore(&model) {

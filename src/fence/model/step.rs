@@ -136,7 +136,7 @@ impl Model {
     }
 
     /// Time is over for a kind of writes once the store's promise says that none can land:
-    /// as in `gate/cell.rs`, but there only while a takeover waits or nothing is under way.
+    /// as in `gate`, which looks only while a takeover waits or nothing is under way.
     fn steps_of_time(&self, world: &World, steps: &mut Steps) {
         let Some(fence) = &world.fence else { return };
         let (_, _, unknown) = fence.in_flight();

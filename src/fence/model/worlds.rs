@@ -1,6 +1,7 @@
 //! The small worlds, each explored to its end.
 
-use super::search::explore;
+use super::assert_told;
+use super::search::{Explored, explore};
 use super::world::{Model, Request};
 
 const A1: Request = Request::write("A", 1);
@@ -13,7 +14,10 @@ const SEAL_C3: Request = Request::seal("C", 3);
 
 fn check(name: &str, model: &Model) {
     match explore(model) {
-        Ok(explored) => eprintln!("{name}: {} states, {} steps", explored.states, explored.steps),
+        Ok(Explored { states, steps }) => {
+            eprintln!("{name}: {states} states, {steps} steps");
+            assert_told(&format!("| {name} | {states} | {steps} |"));
+        }
         Err(counterexample) => panic!("{name}: {counterexample}"),
     }
 }

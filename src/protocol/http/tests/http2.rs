@@ -98,6 +98,46 @@ async fn an_upload_is_cut_before_its_last_byte() {
 
 /// hyper takes RST_STREAM with NO_ERROR for the end of a body.
 #[tokio::test]
+async fn a_reset_without_an_error_is_no_end_of_an_upload() {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let mut frame =
+            vec![0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0, stream];
+        frame.extend_from_slice(payload);
+        frame
+    };
+    let mut head = Vec::new();
+    for (name, value) in [
+        (":method", "PUT"),
+        (":scheme", "http"),
+        (":authority", "s"),
+        (":path", "/data/1/x"),
+        ("fencing-token", "33"),
+    ] {
+        for text in [name, value] {
+            if text == name {
+                head.push(0); // Literal, not indexed.
+            }
+            head.push(u8::try_from(text.len()).unwrap());
+            head.extend_from_slice(text.as_bytes());
+        }
+    }
+    for version in [Version::Http1, Version::Http2] {
+        let rig = rig(version).await;
+        let mut client = rig.connect("leader-a", true).await;
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        client.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+        client.write_all(&frame(1, 4, 1, &head)).await.unwrap();
+        client.write_all(&frame(0, 0, 1, b"12345")).await.unwrap();
+        rig.wait_in_flight("data/1", (1, 0, 0)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        client.write_all(&frame(3, 0, 1, &[0; 4])).await.unwrap();
+        rig.wait_in_flight("data/1", (0, 0, 0)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(rig.seen().iter().all(|seen| !seen.complete), "{version:?}: {:?}", rig.seen());
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_resets_its_stream_has_not_finished_its_upload() {
     for version in [Version::Http1, Version::Http2] {
         let rig = rig(version).await;
