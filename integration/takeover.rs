@@ -96,7 +96,7 @@ async fn a_silent_store_is_waited_for_and_the_outcome_is_called_unknown() {
     // The writer is told that nobody knows: neither yes nor no.
     let told = sent.await.unwrap();
     let told = (told.status.as_u16(), told.header("fencing-refusal").to_owned());
-    assert_eq!(told, (520, "outcome_unknown".to_owned()));
+    assert_eq!(told, (424, "outcome_unknown".to_owned()));
     rig.store.process.thaw();
 }
 

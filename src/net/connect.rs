@@ -2,16 +2,15 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use super::stream::{LastWrite, Stream, Timed};
 
 /// One address of a store.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -142,23 +141,26 @@ impl Connector {
         &self.upstream
     }
 
-    /// Connects to one endpoint, without a limit of time.
+    /// Connects to one endpoint, without a limit of time. With it comes what tells when
+    /// its last bytes left this process.
     ///
     /// # Errors
     /// When it cannot be reached or its certificate does not hold.
-    pub async fn connect(&self, endpoint: usize) -> io::Result<Stream> {
+    pub async fn connect(&self, endpoint: usize) -> io::Result<(Stream, LastWrite)> {
         let Endpoint { host, port, .. } = &self.upstream.endpoints[endpoint];
         let tcp = TcpStream::connect((&**host, *port)).await?;
         tcp.set_nodelay(true)?;
+        let tcp = Timed::new(tcp);
+        let last_write = tcp.last_write();
         let Some((connector, name)) = &self.tls[endpoint] else {
-            return Ok(Stream::Plain(tcp));
+            return Ok((Stream::Plain(tcp), last_write));
         };
         let tls = connector.connect(name.clone(), tcp).await?;
         let agreed = tls.get_ref().1.alpn_protocol();
         if self.upstream.version == Version::Http2 && agreed != Some(b"h2") {
             return Err(io::Error::other("it does not speak HTTP/2; set version = \"http1\""));
         }
-        Ok(Stream::Tls(Box::new(tls)))
+        Ok((Stream::Tls(Box::new(tls)), last_write))
     }
 }
 
@@ -197,71 +199,4 @@ fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Connecto
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .map_err(|cause| ConnectorError::File { path: path.clone(), cause })
-}
-
-/// A connection to a store.
-#[derive(Debug)]
-pub enum Stream {
-    /// Without TLS.
-    Plain(TcpStream),
-    /// With it.
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }

@@ -78,6 +78,11 @@ impl Flight {
         &self.admissions
     }
 
+    /// Whether it is a fenced write.
+    pub fn is_fenced(&self) -> bool {
+        !self.admissions.is_empty()
+    }
+
     /// The commit point of all its admissions together.
     ///
     /// # Errors
@@ -138,10 +143,10 @@ impl Flight {
         self.admissions.iter().for_each(Admission::settle);
     }
 
-    /// Nobody can tell what became of it. Only once no byte of it can leave any more.
-    pub fn lose(&self) {
-        let now = Instant::now();
-        self.admissions.iter().for_each(|admission| admission.lose(now));
+    /// Nobody can tell what became of it. Only once no byte of it can leave any more, with
+    /// the moment when the last one did.
+    pub fn lose(&self, last_write: Instant) {
+        self.admissions.iter().for_each(|admission| admission.lose(last_write));
     }
 
     /// Resolves when any of its admissions is lost.

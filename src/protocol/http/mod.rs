@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod operation;
 mod path;
 mod problem;
+mod pump;
 mod read_ahead;
 mod refusal;
 mod relay;

@@ -136,7 +136,6 @@ impl Session {
         };
         let has_body = len != Some(0);
         let flight = Arc::new(Flight::new(admissions, has_body));
-        // What is held whole goes out in one piece, so there is no last byte to hold back.
         let commits_at_head = !has_body
             || asked.wanted.iter().any(|wanted| {
                 wanted.action == Action::Write
