@@ -48,5 +48,5 @@ async fn a_store_that_dies_over_a_whole_request_leaves_it_unknown() {
     let sent = tokio::spawn(async move { a.put("/fenced/late/state", "a").await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     rig.store.process.kill();
-    assert_eq!(truth(&sent.await.unwrap()), told(520, "outcome_unknown", "unknown"));
+    assert_eq!(truth(&sent.await.unwrap()), told(424, "outcome_unknown", "unknown"));
 }
