@@ -12,3 +12,5 @@ mod naive;
 mod rig;
 mod takeover;
 mod tidy;
+mod tls;
+mod upstream;

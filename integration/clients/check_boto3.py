@@ -19,8 +19,9 @@ from botocore.exceptions import ClientError
 env = os.environ
 BUCKET, SHARD = "fenced", env["SHARD"]
 state = {"a": "33", "b": "34"}
-a = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT"], env["KEY"], lambda: state["a"])
-b = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT_B"], env["KEY_B"], lambda: state["b"])
+credentials = env["CREDENTIALS"].split(":")
+a = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT"], env["KEY"], lambda: state["a"], credentials)
+b = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT_B"], env["KEY_B"], lambda: state["b"], credentials)
 sent = []
 a.meta.events.register("before-send.s3", lambda request, **kwargs: sent.append(request.method))
 

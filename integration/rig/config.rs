@@ -90,6 +90,7 @@ file = {audit:?}
 protocol = "s3"
 listen = "{address}"
 upstream = "store"
+domains = ["localhost"]
 [listeners.main.tls]
 certificate = {certificate:?}
 key = {key:?}

@@ -17,7 +17,7 @@ pub use certs::Certs;
 pub use client::{Client, Reply, Version};
 pub use config::Options;
 pub use process::{Process, palisade, python, run};
-pub use stores::{Kind, Store, naive, open_store};
+pub use stores::{CREDENTIALS, Kind, Store, naive, open_store};
 
 /// The reserved prefix of a data listener.
 const PREFIX: &str = "/.palisade";

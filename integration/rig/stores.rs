@@ -13,6 +13,9 @@ pub const ACCESS_KEY: &str = "rig";
 /// Their secret key.
 pub const SECRET_KEY: &str = "rig-secret-key";
 
+/// Both, for clients whose signatures are passed through.
+pub const CREDENTIALS: &str = "rig:rig-secret-key";
+
 /// Which store.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Kind {

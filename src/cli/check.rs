@@ -70,6 +70,15 @@ fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::authority::{AUTHORITY_LIFETIME, Authority, LEAF_LIFETIME};
+
+    /// A listener's certificate, its authority and its key, in one file.
+    fn pem_of_all() -> String {
+        let authority = Authority::new("test", AUTHORITY_LIFETIME).expect("an authority");
+        let issued = authority.issue_server(&["localhost".to_owned()], LEAF_LIFETIME);
+        let issued = issued.expect("a certificate");
+        issued.certificate_pem + authority.certificate_pem() + &issued.key_pem
+    }
 
     #[test]
     fn a_file_is_checked() {
@@ -77,8 +86,7 @@ mod tests {
         let file = dir.path().join("p.toml");
         let put = |text: &str| std::fs::write(&file, text).expect("a file");
         let pem = dir.path().join("pem");
-        let begin = "-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n";
-        std::fs::write(&pem, begin).expect("a file");
+        std::fs::write(&pem, pem_of_all()).expect("a file");
         std::fs::set_permissions(&pem, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .expect("rights");
         let good = r#"

@@ -1,6 +1,7 @@
 //! What is explained, word by word.
 
 use super::*;
+use crate::net::authority::{AUTHORITY_LIFETIME, Authority, LEAF_LIFETIME};
 
 const CONFIG: &str = r#"
 ledger.embedded.path = "ledger.redb"
@@ -31,8 +32,10 @@ read = ["**"]
 fn config() -> Config {
     let dir = tempfile::TempDir::new().expect("a directory");
     let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("a file");
-    // Only its look is checked here.
-    put("pem", "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n");
+    let authority = Authority::new("test", AUTHORITY_LIFETIME).expect("an authority");
+    let issued = authority.issue_server(&["localhost".to_owned()], LEAF_LIFETIME);
+    let issued = issued.expect("a certificate");
+    put("pem", &(issued.certificate_pem + authority.certificate_pem() + &issued.key_pem));
     put("id", "AKIA1");
     put("p.toml", CONFIG);
     Config::load(&dir.path().join("p.toml")).expect("a valid configuration").0
