@@ -60,7 +60,10 @@ async fn every_takeover_and_refusal_is_told_with_who_where_what_and_the_outcome(
     let takeover = takeover.unwrap_or_else(|| panic!("no takeover in {said}"));
     assert!(is_by(takeover, "leader-b"), "{takeover}");
     assert_eq!((&takeover["resource"], &takeover["mark"]), (&"fenced/audit".into(), &"33".into()));
-    assert_eq!((&takeover["holder"], &takeover["outcome"]), (&"leader-a".into(), &"settled".into()));
+    assert_eq!(
+        (&takeover["holder"], &takeover["outcome"]),
+        (&"leader-a".into(), &"settled".into())
+    );
     let numbers: Vec<_> = audit.iter().map(|line| line["sequence"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=audit.len() as u64).collect::<Vec<_>>(), "{said}");
 }

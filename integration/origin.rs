@@ -1,8 +1,8 @@
 //! A store of the tests that misbehaves on purpose, and counts what reaches it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,6 +29,7 @@ pub struct Origin {
     heads: Arc<AtomicUsize>,
     whole: Arc<AtomicUsize>,
     bytes: Arc<AtomicUsize>,
+    trailers: Arc<Mutex<Vec<String>>>,
 }
 
 impl Origin {
@@ -37,7 +38,8 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let zero = || Arc::new(AtomicUsize::new(0));
         let address = listener.local_addr().unwrap();
-        let origin = Self { address, heads: zero(), whole: zero(), bytes: zero() };
+        let origin =
+            Self { address, heads: zero(), whole: zero(), bytes: zero(), trailers: Arc::default() };
         let serving = origin.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -52,6 +54,11 @@ impl Origin {
     pub fn seen(&self) -> (usize, usize, usize) {
         let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
         (count(&self.heads), count(&self.whole), count(&self.bytes))
+    }
+
+    /// The trailers that came.
+    pub fn trailers(&self) -> Vec<String> {
+        self.trailers.lock().unwrap().clone()
     }
 
     /// One request after the other; the end of the connection ends it.
@@ -76,6 +83,16 @@ impl Origin {
                     std::future::pending::<()>().await;
                 }
                 _ => {}
+            }
+            if head.contains("transfer-encoding: chunked") {
+                // Up to the empty line behind the last chunk; the tests' bodies have none.
+                while !read.ends_with(b"\r\n\r\n") {
+                    stream.read_buf(&mut read).await.ok().filter(|count| *count > 0)?;
+                }
+                let text = String::from_utf8(std::mem::take(&mut read)).ok()?;
+                let (_, behind) = text.split_once("\r\n0\r\n")?;
+                let trailers = behind.lines().filter(|line| !line.is_empty()).map(str::to_owned);
+                self.trailers.lock().unwrap().extend(trailers);
             }
             while left > 0 {
                 if read.is_empty() {

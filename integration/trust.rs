@@ -53,7 +53,9 @@ async fn a_list_that_changes_ends_idle_connections_of_the_revoked_and_of_nobody_
     let again = rig.client("leader-a").try_send(http::Method::GET, "/fenced/idle-a/x", "").await;
     assert!(again.is_err(), "{again:?}");
     assert_eq!(b.ask("PUT /fenced/idle-b/x", "33").await.status, 200);
-    assert!(metric(&rig, "palisade_tls_reloads_total{listener=\"main\",result=\"ok\"}").await >= 1.0);
+    assert!(
+        metric(&rig, "palisade_tls_reloads_total{listener=\"main\",result=\"ok\"}").await >= 1.0
+    );
     let cut = "palisade_connections_cut_total{listener=\"main\",reason=\"untrusted\"}";
     assert_eq!(metric(&rig, cut).await, 1.0);
 }

@@ -124,7 +124,8 @@ async fn a_store_with_tls_and_http_2_is_written_to_fenced() {
             ("path = \"/fenced/{shard}/**\"", "path = \"/elsewhere/{shard}/**\"".to_owned()),
             (
                 "[listeners.main.unmatched]\nread = [\"leader-*\"]",
-                "[listeners.main.unmatched]\nread = [\"follower\"]\nwrite = [\"follower\"]".to_owned(),
+                "[listeners.main.unmatched]\nread = [\"follower\"]\nwrite = [\"follower\"]"
+                    .to_owned(),
             ),
         ],
         ..Options::default()
@@ -150,7 +151,8 @@ async fn a_store_with_tls_and_http_2_is_written_to_fenced() {
                 ),
             ];
             let upstream = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
-            Rig::with(Options { upstream, edits, settle_timeout: "60s", ..Options::default() }).await
+            Rig::with(Options { upstream, edits, settle_timeout: "60s", ..Options::default() })
+                .await
         };
         let rig = near(true).await;
         let path = format!("/fenced/tls-{version}/state");

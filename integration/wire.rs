@@ -32,21 +32,29 @@ impl Wire {
 
     /// Sends a request without a body and reads its answer.
     pub async fn ask(&mut self, request: &str, token: &str) -> Reply {
-        let token = if token.is_empty() { String::new() } else { format!("Fencing-Token: {token}\r\n") };
+        let token =
+            if token.is_empty() { String::new() } else { format!("Fencing-Token: {token}\r\n") };
         let length = if request.starts_with("GET") { "" } else { "Content-Length: 0\r\n" };
         self.say(format!("{request} HTTP/1.1\r\nHost: localhost\r\n{token}{length}\r\n")).await;
         self.answer().await.expect("an answer")
     }
 
-    /// Reads an answer; `None` when the connection ends before.
-    pub async fn answer(&mut self) -> Option<Reply> {
+    /// Reads the head of an answer and nothing more; empty when the connection ends before.
+    pub async fn head(&mut self) -> String {
         let end = loop {
             if let Some(at) = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break at + 4;
             }
-            self.more().await?;
+            if self.more().await.is_none() {
+                return String::new();
+            }
         };
-        let head = String::from_utf8(self.read.drain(..end).collect()).unwrap();
+        String::from_utf8(self.read.drain(..end).collect()).unwrap()
+    }
+
+    /// Reads an answer; `None` when the connection ends before.
+    pub async fn answer(&mut self) -> Option<Reply> {
+        let head = self.head().await;
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse::<StatusCode>().unwrap();
         let mut headers = HeaderMap::new();

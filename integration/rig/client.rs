@@ -174,9 +174,7 @@ impl Client {
         let request = request.body(body).unwrap();
         let (client, version) = (self.clone(), self.version);
         let reply = tokio::spawn(async move {
-            let exchange = async {
-                exchange(client.connect().await?, version, request).await
-            };
+            let exchange = async { exchange(client.connect().await?, version, request).await };
             tokio::time::timeout(DEADLINE, exchange).await.map_err(told)?
         });
         Upload { sending: Some(sending), reply }
