@@ -68,7 +68,7 @@ impl Wire {
             self.more().await?;
         }
         let body = Bytes::from(self.read.drain(..len).collect::<Vec<_>>());
-        Some(Reply { status, headers, body })
+        Some(Reply { status, headers, body, trailers: HeaderMap::new() })
     }
 
     /// Everything up to the end of the connection.

@@ -49,6 +49,7 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    pub trailers: HeaderMap,
 }
 
 /// A request that is being sent.
@@ -261,8 +262,10 @@ where
         }
     };
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(told)?.to_bytes();
-    Ok(Reply { status: parts.status, headers: parts.headers, body })
+    let body = body.collect().await.map_err(told)?;
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let body = body.to_bytes();
+    Ok(Reply { status: parts.status, headers: parts.headers, body, trailers })
 }
 
 fn told(error: impl std::fmt::Debug) -> String {
