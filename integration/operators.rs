@@ -60,11 +60,7 @@ async fn resources_are_listed_shown_sealed_and_reset() {
     // It first settles what is under way.
     let mut upload = b.begin(http::Method::PUT, "/fenced/one/cut", 1 << 20);
     upload.send(vec![b'b'; 1 << 19]).await;
-    eventually("the upload is under way", async || {
-        let status = rig.client("leader-b").get("/.palisade/status?path=/fenced/one/cut").await;
-        status.json()["streaming"] == 1
-    })
-    .await;
+    rig.one_is("streaming", "/fenced/one/cut").await;
     let said = good(&["reset", name, "--yes", "--reason", "the lease was deleted"]);
     assert!(said.contains("1 cut") && said.contains("1.1"), "{said}");
     assert_eq!(upload.early().await.unwrap().status, 412);
@@ -147,7 +143,7 @@ async fn every_metric_that_is_asked_for_is_there_and_moves() {
     assert_eq!(a.put(path, "a").await.status, 200);
     let mut upload = a.begin(http::Method::PUT, path, 1 << 20);
     upload.send(vec![b'a'; 1 << 19]).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    rig.one_is("streaming", path).await;
     assert_eq!(rig.client("leader-b").token(33).put(path, "b").await.status, 412);
     assert_eq!(b.put(path, "b").await.status, 200);
     assert_eq!(upload.early().await.unwrap().status, 412);

@@ -28,7 +28,7 @@ async fn a_revoked_leader_loses_its_open_connections() {
     assert_eq!(a.put(path, "a").await.status, 200);
     let mut upload = a.begin(http::Method::PUT, path, 1 << 20);
     upload.send(vec![b'a'; 1 << 19]).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.one_is("streaming", path).await;
     rig.certs.revoke("leader-a");
     rig.palisade().reload();
     eventually("its upload is cut", async || upload.is_answered()).await;

@@ -36,7 +36,7 @@ async fn a_store_that_dies_before_the_last_byte_has_not_applied_it() {
     let a = rig.client("leader-a").token(33);
     let mut upload = a.begin(Method::PUT, "/fenced/early/state", 1 << 20);
     upload.send(vec![b'a'; 1 << 19]).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.one_is("streaming", "/fenced/early/state").await;
     rig.store.process.kill();
     upload.send(vec![b'a'; 1 << 19]).await;
     let reply = upload.finish().await.unwrap();
@@ -48,7 +48,9 @@ async fn a_store_that_dies_over_a_whole_request_leaves_it_unknown() {
     let mut rig = Rig::start().await;
     let a = rig.writer("leader-a", 33, "unknown").with("x-amz-meta-delay-ms", 20_000);
     let sent = tokio::spawn(async move { a.put("/fenced/late/state", "a").await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.one_is("sent", "/fenced/late/state").await;
+    // Its last bytes are on their way.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     rig.store.process.kill();
     assert_eq!(truth(&sent.await.unwrap()), told(424, "outcome_unknown", "unknown"));
 }
@@ -166,7 +168,7 @@ async fn a_store_with_tls_and_http_2_is_written_to_fenced() {
         let cut = format!("/fenced/tls-{version}/cut");
         let mut upload = a.begin(Method::PUT, &cut, body.len());
         upload.send(body[..body.len() / 2].to_vec()).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.one_is("streaming", &cut).await;
         let seal = rig.seal("leader-b", 34, &cut).await;
         assert_eq!(seal.json()["takeover"]["cut"], 1, "{version}: {}", seal.text());
         assert_eq!(upload.early().await.unwrap().status, 412, "{version}");

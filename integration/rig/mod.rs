@@ -125,6 +125,16 @@ impl Rig {
         self.client(who).token(token).send(http::Method::POST, &path, "").await
     }
 
+    /// Waits until one write of the path's resource is that far: `streaming` before its commit
+    /// point, `sent` past it.
+    pub async fn one_is(&self, stage: &str, path: &str) {
+        let status = format!("{PREFIX}/status?path={path}");
+        eventually(&format!("a write is {stage}"), async || {
+            self.client("leader-b").get(&status).await.json()[stage] == 1
+        })
+        .await;
+    }
+
     /// The folder of this test.
     pub fn dir(&self) -> &Path {
         self.dir.path()

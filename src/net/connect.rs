@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::stream::{LastWrite, Stream, Timed};
+use super::tls::damage;
 
 /// One address of a store.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -88,7 +89,7 @@ pub enum ConnectError {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
     /// A certificate or key cannot be read.
-    #[error("cannot read {path}: {cause}; give a PEM file")]
+    #[error("cannot read {}: {}; give a PEM file", path.display(), damage(cause))]
     File {
         /// Which file.
         path: PathBuf,
@@ -195,8 +196,10 @@ fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorE
     Ok(config)
 }
 
+/// At least one.
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ConnectorError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    found
+        .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
         .map_err(|cause| ConnectorError::File { path: path.clone(), cause })
 }
