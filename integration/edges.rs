@@ -59,6 +59,9 @@ async fn a_body_is_asked_for_only_once_its_write_is_admitted() {
     stale.say(put(33, 5 << 30)).await;
     let told = stale.answer().await.unwrap();
     assert_eq!((told.status.as_u16(), told.header("fencing-refusal")), (412, "stale"));
+    // Nobody could tell what comes next on it, so it is not kept, and the client is told.
+    assert_eq!(told.header("connection"), "close");
+    assert_eq!(stale.rest().await, b"");
     assert_eq!(origin.seen(), (0, 0, 0));
 
     let mut admitted = Wire::open(&rig.client("leader-b")).await;
