@@ -167,6 +167,7 @@ async fn large_bodies_are_never_held() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_takeover_cuts_fifty_uploads_at_once() {
     const UPLOADS: u32 = 50;
+    const AT_ONCE: Duration = Duration::from_secs(5);
     // So long that a test which waited for it would fail.
     let rig = Rig::with(Options { settle_timeout: "60s", ..Options::default() }).await;
     let mut uploads = Vec::new();
@@ -186,11 +187,13 @@ async fn one_takeover_cuts_fifty_uploads_at_once() {
     let seal = rig.seal("leader-b", 34, "/fenced/many/x").await;
     let took = begun.elapsed();
     assert_eq!(seal.json()["takeover"]["cut"], UPLOADS, "{}", seal.text());
-    assert!(took < Duration::from_secs(3), "it took {took:?}");
+    assert!(took < AT_ONCE, "it took {took:?}");
     for mut upload in uploads {
         let told = upload.early().await.unwrap();
         assert_eq!((told.status.as_u16(), told.header("fencing-refusal")), (412, "stale"));
     }
+    let took = begun.elapsed();
+    assert!(took < AT_ONCE, "the last of them was told after {took:?}");
     let after = rig.client("leader-b").get(status).await.json();
     assert_eq!((&after["streaming"], &after["sent"]), (&0.into(), &0.into()), "{after}");
     assert_eq!(rig.client("leader-b").token(34).put("/fenced/many/7", "b").await.status, 200);
