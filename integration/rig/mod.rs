@@ -14,7 +14,7 @@ mod process;
 mod stores;
 
 pub use certs::Certs;
-pub use client::{Client, Reply, Version};
+pub use client::{Client, Duplex, Reply, Version};
 pub use config::Options;
 pub use process::{Process, palisade, python, run};
 pub use stores::{CREDENTIALS, Kind, Store, naive, open_store};
@@ -70,7 +70,7 @@ impl Rig {
         self.palisade = Some(Process::start(&mut command, "palisade", self.dir.path()));
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
-            let ready = Client::plain(self.admin).try_send(http::Method::GET, "/readyz", "").await;
+            let ready = self.operator("leader-a").try_send(http::Method::GET, "/readyz", "").await;
             if ready.is_ok_and(|reply| reply.status.is_success()) {
                 return;
             }
@@ -90,6 +90,27 @@ impl Rig {
     pub fn client(&self, who: &str) -> Client {
         let (chain, key) = self.certs.of(who);
         Client::mtls(self.address, &self.certs.ca, &chain, &key)
+    }
+
+    /// A client of the admin listener, which has mTLS where the test has configured it.
+    pub fn operator(&self, who: &str) -> Client {
+        let is_plain = !std::fs::read_to_string(&self.config).unwrap().contains("[admin.tls]");
+        let (chain, key) = self.certs.of(who);
+        match is_plain {
+            true => Client::plain(self.admin),
+            false => Client::mtls(self.admin, &self.certs.ca, &chain, &key),
+        }
+    }
+
+    /// All metrics.
+    pub async fn metrics(&self) -> String {
+        self.operator("leader-a").get("/metrics").await.text()
+    }
+
+    /// The lines of the audit file so far.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.dir().join("audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// A client whose writes the history checker can follow.

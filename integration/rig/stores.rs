@@ -65,6 +65,7 @@ fn s3s(dir: &Path, is_signed: bool, journal: Option<&Path>) -> (Process, SocketA
         std::fs::write(&secret, SECRET_KEY).unwrap();
         command.args(["--access-key", ACCESS_KEY]).arg("--secret-key-file").arg(secret);
     }
+    command.args(["--domain", "localhost"]);
     command.args(BUCKETS.map(|bucket| format!("--bucket={bucket}")));
     if let Some(journal) = journal {
         std::fs::write(journal, "").unwrap();

@@ -160,7 +160,7 @@ impl Connector {
         let tls = connector.connect(name.clone(), tcp).await?;
         let agreed = tls.get_ref().1.alpn_protocol();
         if self.upstream.version == Version::Http2 && agreed != Some(b"h2") {
-            return Err(io::Error::other("it does not speak HTTP/2; set version = \"http1\""));
+            return Err(io::Error::other("it does not speak HTTP/2; set http_version = \"1.1\""));
         }
         Ok(Stream::Tls(Box::new(tls)))
     }

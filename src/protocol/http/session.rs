@@ -48,11 +48,20 @@ impl Session {
         let (method, version) = (head.method.clone(), head.version);
         let waits = head.headers.contains_key(EXPECT);
         let body = ClientBody::new(incoming, self.is_http2, waits);
+        // Said beforehand (RFC 9110 section 10.1.1), or a client would send its next request into
+        // a connection that is about to be closed.
+        let closes = body.spoils_connection();
         let prefix = &self.service.front.listener.prefix;
         let is_reserved = reserved::name(head.uri.path(), prefix).is_some();
         match self.serve(head, body).await {
             Ok(response) => response,
-            Err(problem) => self.refuse(&problem, is_reserved, &method, version),
+            Err(problem) => {
+                let mut response = self.refuse(&problem, is_reserved, &method, version);
+                if closes {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         }
     }
 

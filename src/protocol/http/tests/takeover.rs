@@ -200,6 +200,7 @@ async fn a_stale_upload_is_refused_before_it_is_sent() {
     client.write_all(format!("{head}33\r\n\r\n").as_bytes()).await.unwrap();
     let answer = read_answer(&mut client).await;
     assert_eq!(answer.status, 412, "{answer:?}");
+    assert_eq!(answer.header("connection"), Some("close"), "its body was never asked for");
     assert_eq!(rig.seen().len(), 1);
 
     let mut client = rig.connect("leader-b", false).await;
