@@ -7,6 +7,7 @@ pub mod listen;
 pub mod metrics;
 pub mod pool;
 mod quiet;
+pub mod stream;
 #[cfg(test)]
 mod testing;
 pub mod tls;

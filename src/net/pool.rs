@@ -326,7 +326,7 @@ impl<B: Sendable> Lease<B> {
     }
 
     /// Closes the connection, HTTP/2 with everything else on it, and returns when no byte
-    /// of it can leave this process any more.
+    /// of it can leave this machine any more: what the kernel still has is thrown away.
     pub async fn close(mut self) {
         drop(self.sender.take());
         self.handle.task.abort();

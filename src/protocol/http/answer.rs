@@ -2,16 +2,18 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::body::FencedBody;
 use super::flight::Flight;
+use super::pump::Pumping;
 use crate::net::pool::Lease;
 
 /// An answer: Palisade's own, or the store's.
@@ -22,8 +24,40 @@ pub enum AnswerBody {
     Empty,
     /// Palisade's own.
     Own(Bytes),
+    /// The store's, to a fenced write.
+    Pumped(Pumped),
     /// The store's, streamed.
     Relayed(Relayed),
+}
+
+/// The store's answer as `pump` reads it.
+pub struct Pumped {
+    frames: mpsc::Receiver<Pumping>,
+    hint: SizeHint,
+    ended: bool,
+}
+
+impl Pumped {
+    /// A body of that size.
+    pub fn new(frames: mpsc::Receiver<Pumping>, hint: SizeHint) -> Self {
+        Self { frames, hint, ended: false }
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.frames.poll_recv(cx));
+        self.ended = !matches!(next, Some(Some(_)));
+        Poll::Ready(match next {
+            Some(Some(frame)) => Some(Ok(frame)),
+            Some(None) => None,
+            None => Some(Err(AnswerFault::GivenUp)),
+        })
+    }
 }
 
 /// The store's answer, with the connection that it comes over.
@@ -42,6 +76,9 @@ pub enum AnswerFault {
     /// The store broke it off.
     #[error("the store broke its answer off: {0}")]
     Broken(hyper::Error),
+    /// The store broke it off or stalled, or a takeover could not wait any longer for its end.
+    #[error("the end of the store's answer did not come in time")]
+    GivenUp,
     /// The store stopped sending.
     #[error("the store's answer stalled")]
     Stalled,
@@ -135,6 +172,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let this = self.get_mut();
         match this {
+            Self::Pumped(pumped) => pumped.poll_frame(cx),
             Self::Relayed(relayed) => relayed.poll_frame(cx),
             Self::Empty => Poll::Ready(None),
             Self::Own(bytes) => {
@@ -148,7 +186,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Own(_) => false,
+            Self::Own(_) | Self::Pumped(_) => false,
             Self::Relayed(relayed) => relayed.incoming.is_end_stream(),
         }
     }
@@ -157,6 +195,7 @@ impl Body for AnswerBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Pumped(pumped) => pumped.hint,
             Self::Relayed(relayed) => relayed.incoming.size_hint(),
         }
     }

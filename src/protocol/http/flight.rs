@@ -78,6 +78,11 @@ impl Flight {
         &self.admissions
     }
 
+    /// Whether it is a fenced write.
+    pub fn is_fenced(&self) -> bool {
+        !self.admissions.is_empty()
+    }
+
     /// The commit point of all its admissions together.
     ///
     /// # Errors
@@ -138,7 +143,8 @@ impl Flight {
         self.admissions.iter().for_each(Admission::settle);
     }
 
-    /// Nobody can tell what became of it. Only once no byte of it can leave any more.
+    /// Nobody can tell what became of it. Only once no byte of it can leave any more: until
+    /// its connection was closed, the kernel may have kept its last one back.
     pub fn lose(&self) {
         let now = Instant::now();
         self.admissions.iter().for_each(|admission| admission.lose(now));

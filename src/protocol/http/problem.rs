@@ -13,10 +13,10 @@ use super::s3;
 use crate::fence::{Action, Mark, Refusal, Resource, Token};
 use crate::net::connect::ConnectError;
 
-/// The status of "nobody can tell whether it was applied". A plain 500, 502, 503 or 504
-/// would be repeated by SDKs without asking anybody; 520 is what the largest proxies of the
-/// web say when the answer of the server behind them cannot be known.
-pub const OUTCOME_UNKNOWN: u16 = 520;
+/// The status of "nobody can tell whether it was applied": what it depends on, the store,
+/// failed. Clients repeat a 5xx by themselves, and some a 408, 425 or 429; a 424 none of them
+/// does (tried with botocore in each of its retry modes).
+pub const OUTCOME_UNKNOWN: StatusCode = StatusCode::FAILED_DEPENDENCY;
 
 /// Why Palisade answers in the store's place.
 #[derive(Debug)]
@@ -227,7 +227,7 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
         Failure::Unknown(_) if is_write => Row {
             outcome: "unknown",
             ..no(
-                StatusCode::from_u16(OUTCOME_UNKNOWN).expect("it has three digits"),
+                OUTCOME_UNKNOWN,
                 "outcome_unknown",
                 "Nobody can tell whether it was applied",
                 "read the state before you write again",

@@ -10,13 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Request, Response, request};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 use super::answer::{AnswerBody, Relayed};
 use super::body::FencedBody;
 use super::flight::{BodyFault, Flight};
+use super::pump::Pump;
 use crate::net::connect::ConnectError;
 use crate::net::pool::{Lease, Pool};
 
@@ -67,13 +68,14 @@ pub async fn forward(
     ended: impl FnOnce(&Failure, &Flight) + Send + 'static,
 ) -> Result<Response<AnswerBody>, Failure> {
     let flight = Arc::clone(&forwarding.flight);
-    if flight.admissions().is_empty() {
-        return exchange(forwarding, &pool).await;
+    let mut ended = Some(ended);
+    if !flight.is_fenced() {
+        return exchange(forwarding, &pool, detached, &mut ended).await;
     }
-    let told = Arc::clone(&flight);
+    let (told, tracker) = (Arc::clone(&flight), detached.clone());
     let leg = Box::pin(async move {
-        let outcome = exchange(forwarding, &pool).await;
-        if let Err(failure) = &outcome {
+        let outcome = exchange(forwarding, &pool, &tracker, &mut ended).await;
+        if let (Err(failure), Some(ended)) = (&outcome, ended) {
             ended(failure, &told);
         }
         outcome
@@ -114,6 +116,8 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for Leg<'_, F> {
 async fn exchange(
     forwarding: Forwarding,
     pool: &Pool<FencedBody>,
+    detached: &TaskTracker,
+    ended: &mut Option<impl FnOnce(&Failure, &Flight) + Send + 'static>,
 ) -> Result<Response<AnswerBody>, Failure> {
     let Forwarding { head, body, flight, commits_at_head, stall_timeout } = forwarding;
     let mut lost = pin!(flight.lost());
@@ -182,8 +186,20 @@ async fn exchange(
         }
     };
     flight.stop();
-    flight.settle();
     let (head, incoming): (_, Incoming) = response.into_parts();
+    // A store may begin its answer before it knows how the write ends: S3 sends the head of
+    // CompleteMultipartUpload at once and the outcome at the end of the body.
+    if flight.is_fenced() && flight.is_committed() && !incoming.is_end_stream() && !to_head {
+        let (pump, body) = Pump::new(incoming, lease, Arc::clone(&flight), stall_timeout);
+        let (ended, flight) = (ended.take(), Arc::clone(&flight));
+        detached.spawn(async move {
+            if let (Err(failure), Some(ended)) = (pump.run().await, ended) {
+                ended(&failure, &flight);
+            }
+        });
+        return Ok(Response::from_parts(head, body));
+    }
+    flight.settle();
     let body = Relayed::body(incoming, lease, Arc::clone(&flight), stall_timeout, to_head);
     Ok(Response::from_parts(head, body))
 }

@@ -167,7 +167,7 @@ async fn what_became_of_a_write_is_told_truthfully() {
                 response.headers().get("fencing-refusal").map(|r| r.to_str().unwrap().to_owned());
             (response.status().as_u16(), refusal)
         };
-        let unknown = (520, Some("outcome_unknown".to_owned()));
+        let unknown = (424, Some("outcome_unknown".to_owned()));
         assert_eq!(ask("/data/1/reset").await, unknown, "{version:?}");
         assert_eq!(ask("/data/1/silent").await, unknown, "{version:?}");
         assert_eq!(ask("/data/1/early-drop").await, (403, None), "{version:?}");

@@ -29,7 +29,7 @@ async fn nobody_listening_is_not_applied() {
 async fn a_store_that_hangs_up_after_the_whole_body_is_unknown() {
     let rig = Rig::new().await;
     let answer = rig.put("leader-a", "/data/1/reset", 1, "abc").await;
-    check(&answer, 520, "outcome_unknown", "unknown", false);
+    check(&answer, 424, "outcome_unknown", "unknown", false);
     assert_eq!(rig.in_flight("data/1").await, (0, 0, 1));
     assert_eq!(rig.seen().len(), 1, "it was sent again");
     let answer = rig.ask("leader-a", "GET /data/1/reset HTTP/1.1\r\nHost: s\r\n\r\n").await;
@@ -40,7 +40,7 @@ async fn a_store_that_hangs_up_after_the_whole_body_is_unknown() {
 async fn a_store_that_never_answers_is_unknown() {
     let rig = Rig::new().await;
     let answer = rig.put("leader-a", "/data/1/silent", 1, "abc").await;
-    check(&answer, 520, "outcome_unknown", "unknown", false);
+    check(&answer, 424, "outcome_unknown", "unknown", false);
     assert_eq!(rig.in_flight("data/1").await, (0, 0, 1));
     // It may still land, so the next leader waits, and is told.
     let seal = "POST /.palisade/seal?path=/data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 2\r\nContent-Length: 0\r\n\r\n";

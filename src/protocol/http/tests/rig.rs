@@ -1,21 +1,14 @@
 //! Palisade in this process, between a raw client and an origin that records.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::origin::{Record, Seen, origin};
 use crate::audit::Audit;
 use crate::fence::TokenRules;
 use crate::gate::{Gate, Settings};
@@ -30,30 +23,8 @@ use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Rules, 
 
 /// The longest that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A request as the origin saw it.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub body: Vec<u8>,
-    pub method: String,
-    pub target: String,
-    pub headers: HeaderMap,
-    pub bytes: usize,
-    /// The body came to its end.
-    pub complete: bool,
-}
-
-#[derive(Default)]
-pub struct Record {
-    pub seen: Mutex<Vec<Seen>>,
-    pub connections: Mutex<usize>,
-    /// Bytes of bodies that have arrived so far.
-    pub arrived: Mutex<usize>,
-    /// Lets requests to paths with `hold` be answered.
-    pub release: Notify,
-    /// Told whenever a request has been recorded.
-    pub recorded: Notify,
-}
+/// How long it waits for a takeover.
+pub const SEAL_WAIT: Duration = Duration::from_secs(5);
 
 pub struct Rig {
     pub record: Arc<Record>,
@@ -193,11 +164,8 @@ impl Rig {
         Self { record, gate, service: Service::new(front), audit, _folder: folder }
     }
 
-    /// A connection of that identity.
-    pub async fn connect(&self, identity: &str, is_http2: bool) -> TcpStream {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (server, address) = listener.accept().await.unwrap();
+    /// A client of that identity.
+    pub fn peer(identity: &str) -> Peer {
         let identity = Identity {
             name: identity.into(),
             source: Source::Cn,
@@ -205,7 +173,15 @@ impl Rig {
             fingerprint: "ff".into(),
             not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000),
         };
-        let peer = Peer { identity: Arc::new(identity), address };
+        Peer { identity: Arc::new(identity), address: ([127, 0, 0, 1], 1).into() }
+    }
+
+    /// A connection of that identity.
+    pub async fn connect(&self, identity: &str, is_http2: bool) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, address) = listener.accept().await.unwrap();
+        let peer = Peer { address, ..Self::peer(identity) };
         let service = Arc::clone(&self.service);
         tokio::spawn(serve_connection(server, peer, is_http2, service, std::future::pending()));
         client
@@ -336,121 +312,4 @@ pub async fn read_answer(client: &mut TcpStream) -> Answer {
             Ok(count) => bytes.extend_from_slice(&buffer[..count]),
         }
     }
-}
-
-/// Serves until the test ends. What it does is said by words in the path: `hold` waits for
-/// the release, `silent` never answers, `reset` hangs up after the body, `early` answers 403
-/// without reading the body, `slow` reads a little at a time.
-async fn origin(record: Arc<Record>, version: Version) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let Ok((socket, _)) = listener.accept().await else { return };
-            *record.connections.lock().unwrap() += 1;
-            let record = Arc::clone(&record);
-            let serve = service_fn(move |request| serve(Arc::clone(&record), request));
-            let io = TokioIo::new(socket);
-            if version == Version::Http2 {
-                let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                tokio::spawn(builder.serve_connection(io, serve));
-            } else {
-                let builder = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(builder.serve_connection(io, serve));
-            }
-        }
-    });
-    address
-}
-
-async fn serve(
-    record: Arc<Record>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, std::io::Error> {
-    let (head, mut body) = request.into_parts();
-    let does = |word: &str| head.uri.path().contains(word);
-    if does("early") {
-        push(&record, &head, 0, false, &[]);
-        let mut response = Response::new(Full::new("no".into()));
-        *response.status_mut() = http::StatusCode::FORBIDDEN;
-        if does("drop") {
-            drop(body);
-        } else {
-            tokio::spawn(async move {
-                tokio::time::sleep(PATIENCE).await;
-                drop(body);
-            });
-        }
-        return Ok(response);
-    }
-    let mut recording =
-        Recording { record: &record, head: &head, bytes: 0, complete: false, body: Vec::new() };
-    loop {
-        if does("slow") {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        match body.frame().await {
-            Some(Ok(frame)) => {
-                let count = frame.data_ref().map_or(0, Bytes::len);
-                recording.bytes += count;
-                if recording.bytes < 65_536 {
-                    recording.body.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
-                }
-                *record.arrived.lock().unwrap() += count;
-            }
-            Some(Err(_)) => return Err(std::io::Error::other("the body broke off")),
-            None => break,
-        }
-    }
-    recording.complete = true;
-    drop(recording);
-    if does("hold") {
-        record.release.notified().await;
-    }
-    if does("silent") {
-        std::future::pending::<Infallible>().await;
-    }
-    if does("reset") {
-        return Err(std::io::Error::other("as the path says"));
-    }
-    let mut response = Response::new(Full::new(Bytes::from("stored")));
-    response.headers_mut().insert("connection", "x-hop, keep-alive".parse().unwrap());
-    if version_is_http2(&head) {
-        response.headers_mut().remove("connection");
-    }
-    response.headers_mut().insert("x-hop", "1".parse().unwrap());
-    response.headers_mut().insert("fencing-refusal", "forged".parse().unwrap());
-    Ok(response)
-}
-
-fn version_is_http2(head: &http::request::Parts) -> bool {
-    head.version == http::Version::HTTP_2
-}
-
-/// Records when dropped, so that a request that was broken off is recorded too.
-struct Recording<'a> {
-    record: &'a Record,
-    head: &'a http::request::Parts,
-    bytes: usize,
-    complete: bool,
-    body: Vec<u8>,
-}
-
-impl Drop for Recording<'_> {
-    fn drop(&mut self) {
-        push(self.record, self.head, self.bytes, self.complete, &self.body);
-    }
-}
-
-fn push(record: &Record, head: &http::request::Parts, bytes: usize, complete: bool, body: &[u8]) {
-    let seen = Seen {
-        body: body.to_vec(),
-        method: head.method.to_string(),
-        target: head.uri.to_string(),
-        headers: head.headers.clone(),
-        bytes,
-        complete,
-    };
-    record.seen.lock().unwrap().push(seen);
-    record.recorded.notify_waiters();
 }

@@ -136,5 +136,5 @@ async fn a_change_of_protocol_is_no_answer() {
         tokio::time::sleep(Duration::from_secs(5)).await;
     });
     let answer = rig.put("leader-a", "/data/1/x", 1, "a").await;
-    assert_eq!((answer.status, answer.member("reason").as_str()), (520, "outcome_unknown"));
+    assert_eq!((answer.status, answer.member("reason").as_str()), (424, "outcome_unknown"));
 }
