@@ -19,7 +19,6 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{ConnectError, Connector, Upstream, Version};
-use super::stream::LastWrite;
 
 /// How long an endpoint is passed over after it has refused a connection, for the first
 /// time; doubled for each time that follows.
@@ -78,7 +77,6 @@ struct Idle<B> {
 struct Handle {
     task: AbortHandle,
     gone: CancellationToken,
-    last_write: LastWrite,
 }
 
 /// A connection for one exchange. Dropped, it is closed (HTTP/1.1) or the exchange is
@@ -247,14 +245,13 @@ impl<B: Sendable> Shared<B> {
     async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Sender<B>, Handle, bool)> {
         if self.connector.upstream().version == Version::Http1 {
             self.make_room();
-            let (stream, last_write) = self.connector.connect(endpoint).await?;
-            let io = TokioIo::new(stream);
+            let io = TokioIo::new(self.connector.connect(endpoint).await?);
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(READ_BUFFER_BYTES_MAX)
                 .handshake(io)
                 .await
                 .map_err(io::Error::other)?;
-            return Ok((Sender::Http1(sender), drive(connection, last_write), false));
+            return Ok((Sender::Http1(sender), drive(connection), false));
         }
         // One connection carries all: whoever comes second waits for the first to make it.
         let _turn = self.endpoints[endpoint].lock().await;
@@ -263,8 +260,7 @@ impl<B: Sendable> Shared<B> {
         {
             return Ok((Sender::Http2(sender.clone()), handle.clone(), true));
         }
-        let (stream, last_write) = self.connector.connect(endpoint).await?;
-        let io = TokioIo::new(stream);
+        let io = TokioIo::new(self.connector.connect(endpoint).await?);
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
@@ -272,7 +268,7 @@ impl<B: Sendable> Shared<B> {
             .handshake(io)
             .await
             .map_err(io::Error::other)?;
-        let handle = drive(connection, last_write);
+        let handle = drive(connection);
         self.state().endpoints[endpoint].shared = Some((sender.clone(), handle.clone()));
         Ok((Sender::Http2(sender), handle, false))
     }
@@ -330,12 +326,11 @@ impl<B: Sendable> Lease<B> {
     }
 
     /// Closes the connection, HTTP/2 with everything else on it, and returns when no byte
-    /// of it can leave this process any more: with the moment when the last one did.
-    pub async fn close(mut self) -> Instant {
+    /// of it can leave this machine any more: what the kernel still has is thrown away.
+    pub async fn close(mut self) {
         drop(self.sender.take());
         self.handle.task.abort();
         self.handle.gone.cancelled().await;
-        self.handle.last_write.at()
     }
 }
 
@@ -347,10 +342,7 @@ impl<B> Drop for Lease<B> {
     }
 }
 
-fn drive<E>(
-    connection: impl Future<Output = Result<(), E>> + Send + 'static,
-    last_write: LastWrite,
-) -> Handle {
+fn drive<E>(connection: impl Future<Output = Result<(), E>> + Send + 'static) -> Handle {
     let gone = CancellationToken::new();
     let guard = gone.clone().drop_guard();
     let task = tokio::spawn(async move {
@@ -358,7 +350,7 @@ fn drive<E>(
         // Whoever uses the connection is told of its errors.
         let _ = connection.await;
     });
-    Handle { task: task.abort_handle(), gone, last_write }
+    Handle { task: task.abort_handle(), gone }
 }
 
 /// Closes connections that were unused for `idle_timeout`, at the latest.
