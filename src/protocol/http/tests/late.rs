@@ -134,3 +134,38 @@ async fn what_the_kernel_has_not_sent_is_gone_once_it_is_given_up() {
 async fn so_it_is_over_http2() {
     what_is_given_up_is_gone(Version::Http2).await;
 }
+
+/// Where the store reads nothing, neither do the buffers in front of the socket empty: they
+/// have to go with the connection.
+async fn what_is_stuck_is_closed_at_once(version: Version) {
+    const LEN: usize = 32 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rig = rig(listener.local_addr().unwrap(), version).await;
+    let client = rig.connect("leader-a", false).await;
+    let (_reader, mut writer) = client.into_split();
+    tokio::spawn(async move {
+        let head = format!(
+            "PUT /head/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: {LEN}\r\n\r\n"
+        );
+        writer.write_all(head.as_bytes()).await.unwrap();
+        let _ = writer.write_all(&vec![b'x'; LEN]).await;
+    });
+    let (mut store, _) = listener.accept().await.unwrap();
+    if version == Version::Http2 {
+        // SETTINGS and WINDOW_UPDATE: as much as there is.
+        store.write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff").await.unwrap();
+        store.write_all(b"\0\0\x04\x08\0\0\0\0\0\x3f\xff\xff\xff").await.unwrap();
+    }
+    rig.wait_in_flight("head", (0, 1, 0)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let seal = SEAL.replace("/data/1/x", "/head/x");
+    assert_eq!(rig.ask("leader-b", &seal).await.status, 200);
+    let error = store.take_error().unwrap().map(|error| error.kind());
+    assert_eq!(error, Some(std::io::ErrorKind::ConnectionReset), "{version:?}: it is still open");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_stuck_is_closed_at_once() {
+    what_is_stuck_is_closed_at_once(Version::Http1).await;
+    what_is_stuck_is_closed_at_once(Version::Http2).await;
+}

@@ -227,5 +227,5 @@ async fn an_unfenced_write_that_breaks_off_is_unknown() {
     }
     drop(store);
     let answer = read_answer(&mut client).await;
-    check(&answer, 520, "outcome_unknown", "unknown", false);
+    check(&answer, 424, "outcome_unknown", "unknown", false);
 }
