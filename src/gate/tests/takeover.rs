@@ -97,7 +97,7 @@ async fn a_leader_that_does_not_want_to_wait_is_told_unsettled() {
     let write = gate.admit(&bid("a", 1)).await.expect("admitted");
     write.commit().expect("current");
     let mut hasty = bid("b", 2);
-    hasty.wait = Duration::from_millis(20);
+    hasty.wait = Duration::from_secs(1); // Long enough for the raise, whatever else the machine does.
     assert_eq!(gate.admit(&hasty).await.expect_err("not settled yet"), Refusal::Unsettled);
     let refusal = gate.admit(&bid("a", 1)).await.expect_err("the mark has moved all the same");
     assert!(matches!(refusal, Refusal::Stale { .. }), "{refusal:?}");

@@ -20,11 +20,11 @@ pub trait Decode: Send + 'static {
     /// What is wrong with it.
     fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) -> Result<(), String>;
 
-    /// The client's body has ended.
+    /// The client's body has ended: gives out what was kept, in one piece.
     ///
     /// # Errors
     /// When it is not complete or not what it says it is.
-    fn finish(&mut self) -> Result<(), String>;
+    fn finish(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), String>;
 
     /// A header that says about the whole body what its end has said.
     fn checksum(&self) -> Option<(&'static str, String)>;
@@ -113,7 +113,7 @@ impl FencedBody {
             self.source_ended = chunk.is_none();
             match (&mut self.source, chunk) {
                 (Source::Decoded(_, decoder), Some(chunk)) => decoder.push(chunk, &mut self.ready),
-                (Source::Decoded(_, decoder), None) => decoder.finish(),
+                (Source::Decoded(_, decoder), None) => decoder.finish(&mut self.ready),
                 (_, Some(chunk)) => return Poll::Ready(Some(Ok(chunk))),
                 (_, None) => Ok(()),
             }

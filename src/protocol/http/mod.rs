@@ -15,6 +15,7 @@
 mod answer;
 mod asked;
 mod body;
+mod chunks;
 mod classify;
 mod client_body;
 mod flight;

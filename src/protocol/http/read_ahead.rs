@@ -47,7 +47,8 @@ pub async fn read(
             decoded.drain(..).for_each(|part| whole.extend_from_slice(&part));
         }
         if let Some(decoder) = &mut decoder {
-            decoder.finish().map_err(BodyFault::Malformed)?;
+            decoder.finish(&mut decoded).map_err(BodyFault::Malformed)?;
+            decoded.drain(..).for_each(|part| whole.extend_from_slice(&part));
         }
         let checksum = decoder.as_ref().and_then(|decoder| decoder.checksum());
         Ok(Held { bytes: whole.freeze(), checksum })

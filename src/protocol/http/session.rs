@@ -112,7 +112,9 @@ impl Session {
                 let len = held.len() as u64;
                 (Source::Held(held), Some(len))
             }
-            (Some(body), Some((decoder, len))) => (Source::Decoded(body, decoder), Some(len)),
+            (Some(body), Some((decoder, decoded))) => {
+                (Source::Decoded(body, decoder), decoded.or(len))
+            }
             (Some(body), None) => (Source::Client(body), len),
         };
         let has_body = len != Some(0);

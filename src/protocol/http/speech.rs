@@ -1,21 +1,19 @@
 //! Where S3 differs from any other HTTP: what a request does, what of its body is read before
 //! admission, what the store gets to see, and what a refusal looks like.
 
-use std::collections::VecDeque;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Uri, request};
 
 use super::body::Decode;
+use super::chunks;
 use super::malformed::Malformed;
 use super::operation::Operation;
 use super::problem::{Problem, Row};
 use super::read_ahead::Held;
 use super::s3::address::{self, Address};
-use super::s3::chunked::{Decoder, Step};
 use super::s3::classify::BodyRole;
 use super::s3::payload::{self, Payload, Plan};
 use super::s3::sign::Signer;
@@ -232,41 +230,17 @@ impl S3Request {
         Ok(())
     }
 
-    /// What the body has to go through, and its length then.
-    pub fn decode(&self) -> Option<(Box<dyn Decode>, u64)> {
-        let payload::Transform::Decode { decoded_length, .. } = self.plan.transform else {
-            return None;
-        };
+    /// What the body has to go through, and its length then where that is another.
+    pub fn decode(&self) -> Option<(Box<dyn Decode>, Option<u64>)> {
         let decoder = self.plan.decoder()?;
-        Some((Box::new(Chunks { decoder, is_done: false }), decoded_length))
-    }
-}
-
-struct Chunks {
-    decoder: Decoder,
-    is_done: bool,
-}
-
-impl Decode for Chunks {
-    fn push(&mut self, mut chunk: Bytes, out: &mut VecDeque<Bytes>) -> Result<(), String> {
-        loop {
-            match self.decoder.step(&mut chunk).map_err(|malformed| malformed.to_string())? {
-                Step::Data(data) => out.push_back(data),
-                Step::Done => {
-                    self.is_done = true;
-                    return Ok(());
-                }
-                Step::More => return Ok(()),
+        Some(match self.plan.transform {
+            payload::Transform::Decode { decoded_length, .. } => {
+                (Box::new(chunks::Plain::new(decoder)), Some(decoded_length))
             }
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), String> {
-        if self.is_done { Ok(()) } else { Err("the aws-chunked body is cut short".to_owned()) }
-    }
-
-    fn checksum(&self) -> Option<(&'static str, String)> {
-        self.decoder.checksum().map(|(name, value)| (name, value.to_owned()))
+            payload::Transform::Verbatim | payload::Transform::Watch { .. } => {
+                (Box::new(chunks::Watched::new(decoder)), None)
+            }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens to a request's body on its way to the store, and to the headers about it.
 //!
-//! A body goes on as it is, unless it is in `aws-chunked` encoding with the client's chunk
+//! A body goes on as it is, watched for the end of its data where it is in chunks, unless it is in `aws-chunked` encoding with the client's chunk
 //! signatures (which mean nothing under Palisade's own), or the listener is told to decode. A
 //! decoded body is checked against its length and its trailing checksum before its last byte
 //! goes on; the checksum itself is dropped then, for it is known only after the head was sent.
@@ -64,6 +64,16 @@ pub enum Transform {
     },
     /// Nothing.
     Verbatim,
+    /// Passes them on as they are and looks with a [`Decoder`] where their data ends: the
+    /// store may apply the write from there on.
+    Watch {
+        /// Whether chunks carry signatures.
+        is_signed: bool,
+        /// Bytes of the plain body.
+        decoded_length: u64,
+        /// The trailing checksum to verify.
+        trailer: Option<Algorithm>,
+    },
 }
 
 /// What happens to one body.
@@ -81,7 +91,8 @@ impl Plan {
     pub fn decoder(&self) -> Option<Decoder> {
         match self.transform {
             Transform::Verbatim => None,
-            Transform::Decode { is_signed, decoded_length, trailer } => {
+            Transform::Decode { is_signed, decoded_length, trailer }
+            | Transform::Watch { is_signed, decoded_length, trailer } => {
                 Some(Decoder::new(is_signed, decoded_length, trailer))
             }
         }
@@ -137,14 +148,16 @@ pub fn plan(headers: &HeaderMap, body: BodyRole, settings: &Settings) -> Result<
             Framing::UnsignedChunks => settings.aws_chunked == AwsChunked::Forward && !is_batch,
         },
     };
-    if goes_on {
+    if framing == Framing::Plain {
         return Ok(Plan { transform: Transform::Verbatim, payload });
     }
-    let transform = Transform::Decode {
-        is_signed: framing == Framing::SignedChunks,
-        decoded_length: decoded_length(headers)?,
-        trailer: trailer(headers)?,
-    };
+    let is_signed = framing == Framing::SignedChunks;
+    let (decoded_length, trailer) = (decoded_length(headers)?, trailer(headers)?);
+    if goes_on {
+        let transform = Transform::Watch { is_signed, decoded_length, trailer };
+        return Ok(Plan { transform, payload });
+    }
+    let transform = Transform::Decode { is_signed, decoded_length, trailer };
     Ok(Plan { transform, payload: Payload::Unsigned })
 }
 

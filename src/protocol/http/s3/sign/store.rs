@@ -40,7 +40,9 @@ impl Store {
         let plan = payload::plan(&head.headers, role, &self.settings).unwrap();
         plan.apply(&mut head.headers);
         let mut sent = Bytes::copy_from_slice(body.as_bytes());
-        if let Some(mut decoder) = plan.decoder() {
+        if matches!(plan.transform, payload::Transform::Decode { .. })
+            && let Some(mut decoder) = plan.decoder()
+        {
             let mut plain = Vec::new();
             while let Step::Data(data) = decoder.step(&mut sent).unwrap() {
                 plain.extend_from_slice(&data);
