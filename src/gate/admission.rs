@@ -101,7 +101,7 @@ impl Admission {
 
     /// The mark that outranks it, if one does.
     pub fn outranked_by(&self) -> Option<Mark> {
-        self.cell.mark().filter(|mark| mark.token > self.token)
+        self.cell.mark_above(self.token)
     }
 
     fn end(&self, last_write: Option<Instant>) {

@@ -12,7 +12,7 @@ use super::waiting::Waiting;
 use super::{Admission, Evidence, Shared, Status};
 use crate::fence::{
     Ask, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Refusal, Register, Resource, Sent,
-    Ticket,
+    Ticket, Token,
 };
 use crate::net::identity::Peer;
 use crate::rules::Rule;
@@ -277,8 +277,10 @@ impl Cell {
         self.lock().hang_up
     }
 
-    pub(super) fn mark(&self) -> Option<Mark> {
-        self.lock().register.mark().cloned()
+    /// The mark, if it is above that token for certain.
+    pub(super) fn mark_above(&self, token: Token) -> Option<Mark> {
+        let state = self.lock();
+        Some(state.register.mark_at_least()).filter(|mark| mark.token > token).cloned()
     }
 
     pub(super) fn status(&self) -> Option<Status> {

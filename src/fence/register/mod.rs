@@ -99,6 +99,11 @@ impl Register {
         (self.knowledge == Knowledge::Known).then_some(&self.mark)
     }
 
+    /// What the mark is at least, also while a raise is unresolved. It never goes down.
+    pub fn mark_at_least(&self) -> &Mark {
+        &self.mark
+    }
+
     /// How the last takeover that this process saw went.
     pub fn last_takeover(&self) -> Option<&Arc<Takeover>> {
         self.last.as_ref()

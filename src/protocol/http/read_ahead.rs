@@ -20,6 +20,9 @@ pub struct Held {
     pub checksum: Option<(&'static str, String)>,
 }
 
+/// How many bodies of one listener are held at once; each has a few MiB at most.
+pub const READ_AHEADS_MAX: usize = 16;
+
 /// The whole body, through its decoder.
 ///
 /// # Errors

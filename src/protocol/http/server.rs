@@ -15,12 +15,14 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{AnswerBody, AnswerFault};
 use super::body::FencedBody;
 use super::headers::Origin;
 use super::metrics::Metrics;
+use super::read_ahead::READ_AHEADS_MAX;
 use super::session::Session;
 use super::settings::Listener;
 use super::speech::Speech;
@@ -54,6 +56,8 @@ pub struct Front {
     pub(super) pseudonym: String,
     pub(super) via: HeaderValue,
     connector: Arc<Connector>,
+    /// Room for bodies that have to be read before anybody is asked.
+    pub(super) read_aheads: Semaphore,
 }
 
 /// What one worker has of one listener: its sockets to the store stay on its runtime.
@@ -94,6 +98,7 @@ impl Front {
             pseudonym,
             via,
             connector,
+            read_aheads: Semaphore::new(READ_AHEADS_MAX),
         }))
     }
 }

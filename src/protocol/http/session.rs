@@ -24,7 +24,7 @@ use super::server::Service;
 use super::speech::Understood;
 use super::token::TOKEN_HEADER;
 use super::{read_ahead, reserved};
-use crate::fence::{Action, Token};
+use crate::fence::{Action, Refusal, Token};
 use crate::gate::Admission;
 use crate::net::connect;
 use crate::net::identity::Peer;
@@ -89,6 +89,8 @@ impl Session {
             && let Some(body) = body.take()
         {
             Asked::before_body(listener, &self.peer.identity.name, &operation, token)?;
+            let overloaded = || Denial::Fence(Refusal::Overloaded { limit: "read_aheads_max" });
+            let _room = front.read_aheads.try_acquire().map_err(|_| overloaded())?;
             let decoder = s3.decode().map(|(decoder, _)| decoder);
             let limit = listener.limits.body_stall_timeout;
             let whole = read_ahead::read(body, decoder, s3.read_ahead_bytes_max(), limit).await;

@@ -133,7 +133,10 @@ fn targets(
         && let Some(prefix) = query.value("prefix").filter(|prefix| !prefix.is_empty())
     {
         address::check_prefix(prefix)?;
-        path = format!("{path}/{prefix}");
+        // The prefix `1` lists `10/` and `11/` too, so only whole segments of it say where.
+        if let Some(end) = prefix.rfind('/') {
+            path = format!("{path}/{}", &prefix[..=end]);
+        }
     }
     let mut targets = vec![Target { path, action: row.action }];
     if let Some(renamed) = renamed {
