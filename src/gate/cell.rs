@@ -12,7 +12,7 @@ use super::waiting::Waiting;
 use super::{Admission, Evidence, Shared, Status};
 use crate::fence::{
     Ask, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Refusal, Register, Resource, Sent,
-    Ticket,
+    Ticket, Token,
 };
 use crate::net::identity::Peer;
 use crate::rules::Rule;
@@ -275,6 +275,11 @@ impl Cell {
 
     pub(super) fn hangs_up(&self) -> bool {
         self.lock().hang_up
+    }
+
+    /// Whether the mark is above this token.
+    pub(super) fn outranks(&self, token: Token) -> bool {
+        self.lock().register.mark().is_some_and(|mark| mark.token > token)
     }
 
     pub(super) fn mark(&self) -> Option<Mark> {
