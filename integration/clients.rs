@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::rig::{Kind, Options, Rig, python, run};
+use crate::rig::{CREDENTIALS, Kind, Options, Rig, python, run};
 
 fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/clients").join(name)
@@ -28,11 +28,13 @@ fn environment(rig: &Rig, command: &mut Command) {
         .env("STATUS_TOKEN_REQUIRED", crate::contract::TOKEN_REQUIRED.to_string());
 }
 
-async fn boto3(store: Kind) {
-    let rig = Rig::with(Options { store, ..Options::default() }).await;
+async fn boto3(store: Kind, mode: &'static str) {
+    let rig = Rig::with(Options { store, mode, ..Options::default() }).await;
     let mut command = python("python3");
     environment(&rig, &mut command);
     command.arg(script("check_boto3.py")).env("SHARD", "boto3");
+    let is_passed = mode == "pass-through";
+    command.env("CREDENTIALS", if is_passed { CREDENTIALS } else { "unused:unused" });
     let (status, said) = run(command, rig.dir());
     assert!(status.success() && said.contains("\ndone"), "{said}");
     println!("{said}");
@@ -40,12 +42,18 @@ async fn boto3(store: Kind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_before_s3s() {
-    boto3(Kind::S3s).await;
+    boto3(Kind::S3s, "re-sign").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_before_moto() {
-    boto3(Kind::Moto).await;
+    boto3(Kind::Moto, "re-sign").await;
+}
+
+/// The store checks the client's own signature, over a head that it must find unchanged.
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_passed_through() {
+    boto3(Kind::S3s, "pass-through").await;
 }
 
 /// Each script is what `docs/clients.md` shows, with checks around it.

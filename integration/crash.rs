@@ -14,7 +14,7 @@ async fn a_raise_survives_a_crash_between_ledger_and_forward() {
     let b = rig.client("leader-b").token(34);
     let mut upload = b.begin(http::Method::PUT, path, 1 << 20);
     upload.send(vec![b'b'; 1 << 19]).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.one_is("streaming", path).await;
     rig.palisade().kill();
     assert!(upload.finish().await.is_err(), "nobody answered, so nobody said yes");
     rig.run().await;
@@ -32,7 +32,9 @@ async fn a_write_on_the_wire_lands_before_the_next_leader_begins() {
     // The store has it whole, takes its time, and goes on though nobody waits for the answer.
     let a = rig.writer("leader-a", 33, "late").with("x-amz-meta-delay-ms", 2_500);
     let late = tokio::spawn(async move { a.try_send(http::Method::PUT, path, "late").await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.one_is("sent", path).await;
+    // Its last bytes are on their way.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     rig.palisade().kill();
     assert!(late.await.unwrap().is_err());
     rig.run().await;

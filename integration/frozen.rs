@@ -25,7 +25,9 @@ async fn a_frozen_writer_that_thaws_is_refused() {
         .arg(&body)
         .arg(format!("https://localhost:{}{path}", rig.address.port()));
     let mut writer = Process::start(&mut curl, "curl", rig.dir());
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    rig.one_is("streaming", path).await;
+    // In the middle of its eight seconds.
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert!(writer.is_running(), "it ended early: {}", writer.everything());
     writer.freeze();
 

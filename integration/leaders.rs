@@ -23,7 +23,7 @@ fn told(reply: &Result<Reply, String>) -> Told {
 }
 
 async fn reign(rig: &Rig, token: u64, answers: &Arc<Mutex<Answers>>) {
-    let who = if token % 2 == 0 { "leader-a" } else { "leader-b" };
+    let who = if token.is_multiple_of(2) { "leader-a" } else { "leader-b" };
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
         let client = rig.client(who).token(token).with("x-amz-meta-token", token);

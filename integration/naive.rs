@@ -19,8 +19,8 @@ async fn the_history_of_a_check_on_arrival_is_bad() {
         async move { client.put("/fenced/x/state", name).await.status.as_u16() }
     };
     // Admitted, whole, and on its way into the store when the next leader comes.
-    let late = tokio::spawn(write(33, "late", 500));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let late = tokio::spawn(write(33, "late", 1_500));
+    tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(write(34, "first", 0).await, 200);
     assert_eq!(write(33, "stale", 0).await, 412, "what arrives late is refused");
     assert_eq!(late.await.unwrap(), 200);

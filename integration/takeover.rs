@@ -15,7 +15,7 @@ async fn an_upload_is_cut_at_once_and_leaves_nothing() {
         let a = rig.client("leader-a").speaking(version).token(33);
         let mut upload = a.begin(http::Method::PUT, &path, body.len());
         upload.send(body[..1 << 19].to_vec()).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.one_is("streaming", &path).await;
         assert!(!upload.is_answered());
 
         let begun = Instant::now();
@@ -38,7 +38,7 @@ async fn a_write_past_its_commit_point_is_waited_for() {
     let rig = Rig::start().await;
     let a = rig.writer("leader-a", 33, "late").with("x-amz-meta-delay-ms", 1_000);
     let late = tokio::spawn(async move { a.put("/fenced/wait/state", "late").await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.one_is("sent", "/fenced/wait/state").await;
     let b = rig.writer("leader-b", 34, "first");
     let first = b.put("/fenced/wait/state", "first").await;
     assert_eq!(first.status, 200, "{}", first.text());
@@ -58,7 +58,7 @@ async fn a_read_with_a_token_seals() {
     let rig = Rig::start().await;
     let a = rig.writer("leader-a", 33, "late").with("x-amz-meta-delay-ms", 1_000);
     let late = tokio::spawn(async move { a.put("/fenced/read/state", "late").await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.one_is("sent", "/fenced/read/state").await;
     // What the new leader reads is what the old one has left, and stays so.
     let read = rig.client("leader-b").token(34).get("/fenced/read/state").await;
     assert_eq!((read.status.as_u16(), read.text()), (200, "late".to_owned()));
@@ -77,7 +77,7 @@ async fn a_silent_store_is_waited_for_and_the_outcome_is_called_unknown() {
     rig.store.process.freeze();
     let a = rig.client("leader-a").token(33);
     let sent = tokio::spawn(async move { a.put("/fenced/silent/state", "unanswered").await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.one_is("sent", path).await;
 
     let begun = Instant::now();
     let impatient = rig.seal("leader-b", 34, path).await;
@@ -117,7 +117,7 @@ async fn a_writer_that_hangs_up_leaves_nothing_and_blocks_nobody() {
     let a = rig.client("leader-a").token(33);
     let mut upload = a.begin(http::Method::PUT, path, 1 << 20);
     upload.send(vec![b'a'; 1 << 19]).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    rig.one_is("streaming", path).await;
     upload.hang_up();
     let begun = Instant::now();
     assert_eq!(rig.client("leader-b").token(34).put(path, "b").await.status, 200);

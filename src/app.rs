@@ -91,8 +91,8 @@ pub struct Ended {
 /// The first thing that is wrong.
 pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running, StartError> {
     let audit = Audit::open(config.audit.clone()).map_err(StartError::Audit)?;
-    let LedgerChoice::Embedded { path } = config.ledger.clone();
-    let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, Default::default()));
+    let LedgerChoice::Embedded { path, settings } = config.ledger.clone();
+    let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
     let ledger: Arc<dyn Ledger> = Arc::new(opening.await.map_err(std::io::Error::other)??);
     let gate =
         Arc::new(Gate::new(Arc::clone(&ledger), config.gate, audit.clone(), Handle::current()));

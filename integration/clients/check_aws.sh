@@ -12,7 +12,7 @@ check() {
     aws s3 cp --no-progress "s3://fenced/$shard/large" back
     same large back
     aws s3 cp --no-progress "s3://fenced/$shard/small" "s3://fenced/$shard/copy"
-    aws s3 ls "s3://fenced/$shard/" | grep -q copy
+    aws s3 ls "s3://fenced/$shard/" | grep copy > /dev/null
     aws s3 rm "s3://fenced/$shard/copy"
     takeover "$shard"
     refused 34 aws s3 cp --no-progress small "s3://fenced/$shard/small"

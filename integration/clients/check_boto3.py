@@ -19,10 +19,19 @@ from botocore.exceptions import ClientError
 env = os.environ
 BUCKET, SHARD = "fenced", env["SHARD"]
 state = {"a": "33", "b": "34"}
-a = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT"], env["KEY"], lambda: state["a"])
-b = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT_B"], env["KEY_B"], lambda: state["b"])
-sent = []
-a.meta.events.register("before-send.s3", lambda request, **kwargs: sent.append(request.method))
+credentials = env["CREDENTIALS"].split(":")
+a = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT"], env["KEY"], lambda: state["a"], credentials)
+b = palisade_boto3.client(env["ENDPOINT"], env["CA"], env["CERT_B"], env["KEY_B"], lambda: state["b"], credentials)
+# What was answered; an attempt that found its pooled connection closed is none.
+answered = []
+
+
+def note(response_dict, **kwargs):
+    if response_dict:
+        answered.append(response_dict["status_code"])
+
+
+a.meta.events.register("response-received.s3", note)
 
 
 def key(name):
@@ -35,7 +44,7 @@ def step(name):
 
 def refused(what, status, call, mentions=()):
     """The call must fail at the first attempt, with that status and a message for people."""
-    sent.clear()
+    answered.clear()
     try:
         call()
     except ClientError as error:
@@ -46,7 +55,7 @@ def refused(what, status, call, mentions=()):
         assert code and not code.isdigit(), f"{what}: no error code: {error}"
         for word in mentions:
             assert word in message, f"{what}: {word!r} is not in {message!r}"
-        assert len(sent) <= 1, f"{what} was retried: {sent}"
+        assert answered == [status], f"{what} was repeated: {answered}"
         step(f"{what}: {error}")
         return
     raise AssertionError(f"{what}: not refused")

@@ -20,7 +20,7 @@ r copyto small palisade:fenced/rclone/small
 r copyto large palisade:fenced/rclone/large
 r copyto palisade:fenced/rclone/large back
 same large back
-r lsf palisade:fenced/rclone/ | grep -q large
+r lsf palisade:fenced/rclone/ | grep large > /dev/null
 r deletefile palisade:fenced/rclone/large
 takeover rclone
 head -c 1000000 /dev/urandom > late

@@ -1,5 +1,6 @@
 //! Certificates, made by `palisade certs` as an operator would make them.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::process::{palisade, run};
@@ -37,7 +38,9 @@ impl Certs {
         let authority = at("authority");
         call(&["ca"], &authority);
         let from = authority.display().to_string();
-        let names = ["--name", "localhost", "--name", "127.0.0.1"];
+        // The last two for S3 in virtual-host style.
+        let names = ["localhost", "127.0.0.1", "fenced.localhost", "shared.localhost"];
+        let names: Vec<_> = names.iter().flat_map(|name| ["--name", name]).collect();
         call(&[&["server", "--ca", &from][..], &names].concat(), &certs);
         for (file, name) in CLIENTS {
             let who = ["--identity", name, "--source", "cn", "--file-name", file];
@@ -56,11 +59,26 @@ impl Certs {
         pair(&self.dir, who)
     }
 
+    /// Issues one more client certificate.
+    pub fn issue_client(&self, file: &str, identity: &str) {
+        let who = ["client", "--identity", identity, "--file-name", file];
+        self.call(&who, &["--out".as_ref(), self.dir.as_os_str()]);
+    }
+
+    /// Puts a new server certificate in the place of the one before.
+    pub fn renew_server(&self) {
+        let server = ["server", "--name", "localhost", "--force"];
+        self.call(&server, &["--out".as_ref(), self.dir.as_os_str()]);
+    }
+
     /// Revokes the certificate of a client.
     pub fn revoke(&self, who: &str) {
+        self.call(&["revoke"], &[self.of(who).0.as_os_str()]);
+    }
+
+    fn call(&self, arguments: &[&str], more: &[&OsStr]) {
         let mut command = palisade();
-        command.args(["certs", "revoke", "--ca"]).arg(self.ca.parent().unwrap());
-        command.arg(self.of(who).0);
+        command.arg("certs").args(arguments).arg("--ca").arg(self.ca.parent().unwrap()).args(more);
         let (status, said) = run(command, &self.dir);
         assert!(status.success(), "{said}");
     }

@@ -38,12 +38,18 @@ pub struct Client {
     headers: Vec<(String, String)>,
 }
 
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    pub trailers: HeaderMap,
 }
 
 /// A request that is being sent.
@@ -127,6 +133,16 @@ impl Client {
         upload.finish().await
     }
 
+    /// A connection of its own, on which a test says what it wants.
+    pub async fn connect(&self) -> Result<Box<dyn Duplex>, String> {
+        let stream = TcpStream::connect(self.address).await.map_err(told)?;
+        stream.set_nodelay(true).map_err(told)?;
+        let Some(tls) = self.tls.clone() else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from("localhost").map_err(told)?;
+        let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await;
+        Ok(Box::new(stream.map_err(told)?))
+    }
+
     /// Begins a request whose body will have that many bytes.
     pub fn begin(&self, method: Method, path: &str, body_bytes: usize) -> Upload {
         // The port goes with it, as browsers and SDKs do.
@@ -157,21 +173,9 @@ impl Client {
             _ => StreamBody::new(Box::pin(frames)).boxed_unsync(),
         };
         let request = request.body(body).unwrap();
-        let (address, tls, version) = (self.address, self.tls.clone(), self.version);
+        let (client, version) = (self.clone(), self.version);
         let reply = tokio::spawn(async move {
-            let exchange = async {
-                let stream = TcpStream::connect(address).await.map_err(told)?;
-                stream.set_nodelay(true).map_err(told)?;
-                match tls {
-                    None => exchange(stream, version, request).await,
-                    Some(config) => {
-                        let name = ServerName::try_from("localhost").map_err(told)?;
-                        let connector = tokio_rustls::TlsConnector::from(config);
-                        let stream = connector.connect(name, stream).await.map_err(told)?;
-                        exchange(stream, version, request).await
-                    }
-                }
-            };
+            let exchange = async { exchange(client.connect().await?, version, request).await };
             tokio::time::timeout(DEADLINE, exchange).await.map_err(told)?
         });
         Upload { sending: Some(sending), reply }
@@ -258,8 +262,10 @@ where
         }
     };
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(told)?.to_bytes();
-    Ok(Reply { status: parts.status, headers: parts.headers, body })
+    let body = body.collect().await.map_err(told)?;
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let body = body.to_bytes();
+    Ok(Reply { status: parts.status, headers: parts.headers, body, trailers })
 }
 
 fn told(error: impl std::fmt::Debug) -> String {

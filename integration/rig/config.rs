@@ -18,6 +18,9 @@ pub struct Options {
     pub mode: &'static str,
     /// A store that is reached another way than at its own address.
     pub upstream: Option<SocketAddr>,
+    /// Places in the configuration, and what to write there instead. Relative paths start at
+    /// the folder of the test.
+    pub edits: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -28,6 +31,7 @@ impl Default for Options {
             takeover_timeout: "10s",
             mode: "re-sign",
             upstream: None,
+            edits: Vec::new(),
         }
     }
 }
@@ -72,7 +76,7 @@ max_jump = 1000000
 "#
         )
     };
-    format!(
+    let mut text = format!(
         r#"
 [ledger.embedded]
 path = {ledger:?}
@@ -90,6 +94,7 @@ file = {audit:?}
 protocol = "s3"
 listen = "{address}"
 upstream = "store"
+domains = ["localhost"]
 [listeners.main.tls]
 certificate = {certificate:?}
 key = {key:?}
@@ -114,5 +119,10 @@ mode = "{mode}"
         fenced = rule("fenced", ""),
         shared = rule("shared", "share_token = true"),
         bound = rule("bound", "holder = \"certificate\""),
-    )
+    );
+    for (place, instead) in &options.edits {
+        assert_eq!(text.matches(place).count(), 1, "{place:?} is not one place in {text}");
+        text = text.replace(place, instead);
+    }
+    text
 }

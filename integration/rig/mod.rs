@@ -14,10 +14,10 @@ mod process;
 mod stores;
 
 pub use certs::Certs;
-pub use client::{Client, Reply, Version};
+pub use client::{Client, Duplex, Reply, Version};
 pub use config::Options;
 pub use process::{Process, palisade, python, run};
-pub use stores::{Kind, Store, naive, open_store};
+pub use stores::{CREDENTIALS, Kind, Store, naive, open_store};
 
 /// The reserved prefix of a data listener.
 const PREFIX: &str = "/.palisade";
@@ -70,7 +70,7 @@ impl Rig {
         self.palisade = Some(Process::start(&mut command, "palisade", self.dir.path()));
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
-            let ready = Client::plain(self.admin).try_send(http::Method::GET, "/readyz", "").await;
+            let ready = self.operator("leader-a").try_send(http::Method::GET, "/readyz", "").await;
             if ready.is_ok_and(|reply| reply.status.is_success()) {
                 return;
             }
@@ -92,6 +92,27 @@ impl Rig {
         Client::mtls(self.address, &self.certs.ca, &chain, &key)
     }
 
+    /// A client of the admin listener, which has mTLS where the test has configured it.
+    pub fn operator(&self, who: &str) -> Client {
+        let is_plain = !std::fs::read_to_string(&self.config).unwrap().contains("[admin.tls]");
+        let (chain, key) = self.certs.of(who);
+        match is_plain {
+            true => Client::plain(self.admin),
+            false => Client::mtls(self.admin, &self.certs.ca, &chain, &key),
+        }
+    }
+
+    /// All metrics.
+    pub async fn metrics(&self) -> String {
+        self.operator("leader-a").get("/metrics").await.text()
+    }
+
+    /// The lines of the audit file so far.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.dir().join("audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// A client whose writes the history checker can follow.
     pub fn writer(&self, who: &str, token: u64, write: &str) -> Client {
         let client = self.client(who).token(token);
@@ -102,6 +123,16 @@ impl Rig {
     pub async fn seal(&self, who: &str, token: u64, path: &str) -> Reply {
         let path = format!("{PREFIX}/seal?path={path}");
         self.client(who).token(token).send(http::Method::POST, &path, "").await
+    }
+
+    /// Waits until one write of the path's resource is that far: `streaming` before its commit
+    /// point, `sent` past it.
+    pub async fn one_is(&self, stage: &str, path: &str) {
+        let status = format!("{PREFIX}/status?path={path}");
+        eventually(&format!("a write is {stage}"), async || {
+            self.client("leader-b").get(&status).await.json()[stage] == 1
+        })
+        .await;
     }
 
     /// The folder of this test.

@@ -94,11 +94,24 @@ impl Process {
         }
     }
 
+    /// What it has printed so far on standard output.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
+    }
+
     /// What it has printed so far, on standard output and then on standard error.
     pub fn everything(&self) -> String {
         let read =
             |path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
         read(&self.output) + &read(&self.log)
+    }
+
+    /// Bytes of its memory that are in use.
+    pub fn rss_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// `kill -9`, and waits until it is gone.

@@ -13,6 +13,9 @@ pub const ACCESS_KEY: &str = "rig";
 /// Their secret key.
 pub const SECRET_KEY: &str = "rig-secret-key";
 
+/// Both, for clients whose signatures are passed through.
+pub const CREDENTIALS: &str = "rig:rig-secret-key";
+
 /// Which store.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Kind {
@@ -62,6 +65,7 @@ fn s3s(dir: &Path, is_signed: bool, journal: Option<&Path>) -> (Process, SocketA
         std::fs::write(&secret, SECRET_KEY).unwrap();
         command.args(["--access-key", ACCESS_KEY]).arg("--secret-key-file").arg(secret);
     }
+    command.args(["--domain", "localhost"]);
     command.args(BUCKETS.map(|bucket| format!("--bucket={bucket}")));
     if let Some(journal) = journal {
         std::fs::write(journal, "").unwrap();

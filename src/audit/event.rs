@@ -45,7 +45,8 @@ pub struct Event {
     /// Who holds the mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
-    /// What became of the write: `applied`, `not_applied`, `unknown`.
+    /// What became of the write: `applied`, `not_applied`, `unknown`; at a takeover, of those
+    /// below it: `settled`, or `unknown` where that of some is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
     /// Anything else that belongs to this kind of event.

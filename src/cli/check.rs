@@ -69,18 +69,17 @@ fn count(number: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::config::testing::Fixture;
 
     #[test]
     fn a_file_is_checked() {
-        let dir = tempfile::TempDir::new().expect("a directory");
-        let file = dir.path().join("p.toml");
-        let put = |text: &str| std::fs::write(&file, text).expect("a file");
-        let pem = dir.path().join("pem");
-        let begin = "-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n";
-        std::fs::write(&pem, begin).expect("a file");
-        std::fs::set_permissions(&pem, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-            .expect("rights");
+        let fixture = Fixture::new();
+        let file = fixture.path("p.toml");
+        let put = |text: &str| fixture.put("p.toml", text);
         let good = r#"
             ledger.embedded.path = "ledger.redb"
             upstreams.store.endpoints = "http://127.0.0.1:9000"
@@ -88,7 +87,7 @@ mod tests {
             protocol = "http"
             listen = "127.0.0.1:9443"
             upstream = "store"
-            tls = { certificate = "pem", key = "pem", client_ca = "pem" }
+            tls = { certificate = "server.pem", key = "server.key", client_ca = "ca.pem" }
             "#;
         let rule = "[[resources]]\nname = 'a'\npath = '/a'\nresource = 'a'\nwrite = ['**']\n";
 
@@ -106,5 +105,31 @@ mod tests {
         put(&(0..150).map(|n| format!("x{n} = 1\n")).collect::<String>());
         let (report, ok) = check(&file);
         assert!(!ok && report.ends_with("... and 53 more\n152 errors, 1 warning\n"), "{report}");
+    }
+
+    #[test]
+    fn what_the_quickstart_says_to_type_makes_it_valid() {
+        let text = include_str!("../../config/quickstart.toml");
+        let fixture = Fixture::new();
+        let commands = text.lines().filter_map(|line| line.strip_prefix("#   "));
+        let mut typed = 0;
+        for command in commands {
+            let words = command.split_whitespace().enumerate().map(|(at, word)| match word {
+                _ if at > 1 && (word == "certs" || word.starts_with("certs/")) => {
+                    fixture.path(word).into()
+                }
+                _ => std::ffi::OsString::from(word),
+            });
+            let cli = Cli::try_parse_from(words).expect("a command");
+            let Command::Certs(args) = cli.command else { panic!("{command}") };
+            crate::cli::certs::run(args).expect("certificates");
+            typed += 1;
+        }
+        assert_eq!(typed, 3);
+        fixture.put("config/quickstart.toml", text);
+        let (config, warnings) = fixture
+            .parse_as("config/quickstart.toml", text)
+            .unwrap_or_else(|p| panic!("{}", list(&p)));
+        assert_eq!((config.listeners.len(), config.rules, &warnings[..]), (1, 1, &[][..]));
     }
 }

@@ -1,6 +1,8 @@
 //! `palisade explain`: what a request would be asked, by which rule, and what is guaranteed.
 
 mod guarantee;
+mod request;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -8,14 +10,16 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use http::{HeaderName, HeaderValue, request::Parts};
 
 use super::check;
-use crate::config::{Config, show_duration};
+use crate::config::Config;
 use crate::fence::{Action, Token};
-use crate::protocol::http::operation::{Operation, Target};
-use crate::protocol::http::{Flavor, Listener};
-use crate::rules::{CommitPoint, Globs, HolderKind, Matched, Reads, Rule};
+use crate::protocol::http::operation::Operation;
+use crate::protocol::http::{Flavor, Listener, Preview, Refused};
+use crate::rules::{CommitPoint, Matched};
+use target::Explained;
 
 /// Arguments of `palisade explain`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,9 @@ pub struct Args {
     /// The token that it brings.
     #[arg(long)]
     token: Option<Token>,
+    /// A header that it has, such as 'x-amz-copy-source: /bucket/key'; repeat it for more.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = request::header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Runs it.
@@ -51,10 +58,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
-    let mut words = args.request.split(' ');
-    let (Some(method), Some(target), None) = (words.next(), words.next(), words.next()) else {
-        bail!("write the request as one argument, such as 'PUT /bucket/key'");
-    };
     let chosen =
         |listener: &&Listener| args.listener.as_ref().is_none_or(|name| **name == *listener.name);
     let listeners: Vec<_> = config.listeners.iter().filter(chosen).collect();
@@ -64,208 +67,89 @@ fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
     }
     let mut text = String::new();
     for listener in listeners {
-        let operation = operation(listener, method, target)?;
-        let protocol = match listener.flavor {
-            Flavor::Http => "http",
-            Flavor::S3(_) => "s3",
-        };
-        writeln!(
-            text,
-            "{} as {} on listener {} ({protocol}, upstream {})",
-            args.request, args.identity, listener.name, listener.upstream.name
-        )?;
-        for target in &operation.targets {
-            Explained { listener, target, args }.write(&mut text)?;
-        }
+        let head = request::head(args, listener)?;
+        on_listener(&mut text, listener, args, &head)?;
     }
     Ok(text)
 }
 
-/// What a request line does.
-///
-/// LEAD: where the listener speaks S3, `protocol::http::s3::classify` belongs here, and for
-/// both the path rules of `protocol::http`, once they are there. Until then the method tells,
-/// and the path is only decoded.
-fn operation(listener: &Listener, method: &str, target: &str) -> anyhow::Result<Operation> {
-    let _ = &listener.flavor;
-    let path = target.split(['?', '#']).next().unwrap_or_default();
-    let path = percent_encoding::percent_decode_str(path)
-        .decode_utf8()
-        .context("the path is not UTF-8 once it is decoded, so it is refused")?;
-    if !path.starts_with('/') {
-        bail!("the path begins with `/`, such as 'PUT /bucket/key'");
-    }
-    let (name, action) = match method {
-        "GET" => ("GET", Action::Read),
-        "HEAD" => ("HEAD", Action::Read),
-        "OPTIONS" => ("OPTIONS", Action::Read),
-        "PUT" => ("PUT", Action::Write),
-        "POST" => ("POST", Action::Write),
-        "PATCH" => ("PATCH", Action::Write),
-        "DELETE" => ("DELETE", Action::Write),
-        _ => ("other", Action::Write),
+fn on_listener(
+    text: &mut String,
+    listener: &Listener,
+    args: &Args,
+    head: &Parts,
+) -> anyhow::Result<()> {
+    let protocol = match listener.flavor {
+        Flavor::Http => "http",
+        Flavor::S3(_) => "s3",
     };
-    Ok(Operation { name, targets: vec![Target { path: path.into_owned(), action }] })
-}
-
-struct Explained<'a> {
-    listener: &'a Listener,
-    target: &'a Target,
-    args: &'a Args,
-}
-
-impl Explained<'_> {
-    fn write(&self, text: &mut String) -> anyhow::Result<()> {
-        let path = &self.target.path;
-        line(text, self.target.action.as_str(), path.escape_debug())?;
-        let inside = path.strip_prefix(&*self.listener.prefix);
-        if inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            return line(text, "rule", "none: the prefix for seal, status and who-am-I");
-        }
-        match self.listener.rules.find(path) {
-            Ok(Some(found)) => self.matched(text, &found),
-            Ok(None) => self.unmatched(text),
-            Err(error) => {
-                line(text, "rule", format!("matches, but names no resource: {error}"))?;
-                line(text, "guarantee", guarantee::REFUSED)
-            }
-        }
-    }
-
-    fn unmatched(&self, text: &mut String) -> anyhow::Result<()> {
-        line(text, "rule", "none matches")?;
-        let unmatched = &self.listener.unmatched;
-        let globs = match self.target.action {
-            Action::Read => &unmatched.read,
-            Action::Raise | Action::Write => &unmatched.write,
-        };
-        self.may(text, self.target.action, globs)?;
-        let allowed = globs.contains(&self.args.identity);
-        line(text, "guarantee", guarantee::unmatched(self.target.action, allowed))
-    }
-
-    fn matched(&self, text: &mut String, found: &Matched) -> anyhow::Result<()> {
-        let Matched { rule, resource } = found;
-        line(text, "rule", format!("{} (path {})", rule.name, rule.pattern))?;
-        let captures = rule.pattern.matches(&self.target.path);
-        let names = rule.pattern.names().iter().enumerate();
-        let values = names.filter_map(|(place, name)| {
-            Some(format!("{name} = {}", captures.as_ref()?.at(place)?.escape_debug()))
-        });
-        let values: Vec<_> =
-            [format!("from {}", rule.resource)].into_iter().chain(values).collect();
-        line(text, "resource", format!("{resource} ({})", values.join(", ")))?;
-        for action in [Action::Read, Action::Write, Action::Raise] {
-            self.may(text, action, rule.who.globs(action))?;
-        }
-        for (at, asked) in self.asked(rule).into_iter().enumerate() {
-            line(text, if at == 0 { "asked" } else { "" }, asked)?;
-        }
-        if self.target.action == Action::Write {
-            line(text, "commit point", commit_point(rule.commit_point))?;
-        }
-        let settled = format!(
-            "once the store answers, or {} after its last byte (outcome unknown); a new leader \
-             waits {} a try",
-            show_duration(rule.settle_timeout),
-            show_duration(rule.takeover_timeout)
-        );
-        line(text, "settled", settled)?;
-        if self.is_refused(rule) {
+    writeln!(
+        text,
+        "{} as {} on listener {} ({protocol}, upstream {})",
+        args.request, args.identity, listener.name, listener.upstream.name
+    )?;
+    let preview = match Preview::new(listener, &args.identity, head) {
+        Ok(preview) => preview,
+        Err(refused) => {
+            tell_refused(text, &refused)?;
             return line(text, "guarantee", guarantee::REFUSED);
         }
-        let fenced = guarantee::Route { listener: self.listener, rule, token: self.args.token };
-        for (at, sentence) in fenced.sentences(self.target.action).into_iter().enumerate() {
-            line(text, if at == 0 { "guarantee" } else { "" }, sentence)?;
+    };
+    let (operation, is_named_by_body, has_body, token, refused) = match preview {
+        Preview::Palisade(rest) => {
+            line(text, "asks", format!("Palisade itself, for {rest:?}"))?;
+            let answers = "POST seal, GET status and GET whoami are answered there";
+            return line(text, "guarantee", format!("nothing of it reaches the store; {answers}"));
         }
-        Ok(())
-    }
-
-    fn may(&self, text: &mut String, action: Action, globs: &Globs) -> anyhow::Result<()> {
-        let answer = match globs.matching(&self.args.identity) {
-            Some(glob) => format!("yes, by {glob}"),
-            None if globs.is_empty() => "no: nobody may".to_owned(),
-            None => "no: no glob matches this identity".to_owned(),
-        };
-        line(text, &format!("may {}", action.as_str()), answer)
-    }
-
-    /// Whether it is refused whatever the mark is.
-    fn is_refused(&self, rule: &Rule) -> bool {
-        let action = self.target.action;
-        let needs_token = action != Action::Read || rule.reads == Reads::Token;
-        !rule.who.may(&self.args.identity, action)
-            || self.args.token.is_none_or(is_beyond) && (needs_token || self.args.token.is_some())
-    }
-
-    /// What the gate compares, in the order of the contract's table.
-    fn asked(&self, rule: &Rule) -> Vec<String> {
-        let action = self.target.action;
-        let identity = &self.args.identity;
-        if !rule.who.may(identity, action) {
-            return vec!["nothing: refused as forbidden before the token is looked at".to_owned()];
+        Preview::Store { operation, is_named_by_body, has_body, token, refused } => {
+            (operation, is_named_by_body, has_body, token, refused)
         }
-        let Some(token) = self.args.token else {
-            return vec![
-                match (action, rule.reads) {
-                    (Action::Read, Reads::Open) => "nothing: reads may come without a token",
-                    _ => "nothing: refused, because a token is required (see --token)",
-                }
-                .to_owned(),
-            ];
-        };
-        if is_beyond(token) {
-            return vec![format!("token {token}: refused as implausible, whatever the mark")];
-        }
-        let verb = if action == Action::Read { "sealed, then forwarded" } else { "admitted" };
-        let equal = match (rule.tokens.share, rule.holder) {
-            (true, _) => format!("{verb}, whoever brought it first"),
-            (false, HolderKind::Identity) => {
-                format!("{verb} if {identity} brought it first, else refused as conflict")
-            }
-            (false, HolderKind::Certificate) => {
-                format!(
-                    "{verb} if this very certificate brought it first, else refused as conflict"
-                )
-            }
-        };
-        let above = if rule.who.may(identity, Action::Raise) {
-            format!(
-                "a takeover: the mark is raised, older writes settle, then {verb} (more than {} \
-                 above the mark: refused as implausible)",
-                rule.tokens.max_jump
-            )
-        } else {
-            "refused as forbidden: this identity may not raise".to_owned()
-        };
-        let mut asked = vec![
-            format!("token {token} against the mark"),
-            "  below it: refused as stale".to_owned(),
-            format!("  equal: {equal}"),
-            format!("  above it: {above}"),
-        ];
-        if token.incarnation() > rule.tokens.incarnation {
-            asked.push(format!(
-                "  implausible unless the mark is in incarnation {} already: the rule says {}",
-                token.incarnation(),
-                rule.tokens.incarnation
-            ));
-        }
-        asked
+    };
+    line(text, "operation", operation.name)?;
+    if let Some(refused) = &refused {
+        tell_refused(text, refused)?;
     }
+    if is_named_by_body {
+        let keys = "every key that its body names, each as its own write would be";
+        line(text, "touches", keys)?;
+        let bucket = operation.targets.first().map_or("/bucket", |target| &*target.path);
+        return line(text, "", format!("ask again for each, such as 'DELETE {bucket}/key'"));
+    }
+    let written = matched(listener, &operation, Some(Action::Write));
+    let is_fenced = !matched(listener, &operation, None).is_empty();
+    let is_refused = refused.is_some() || is_fenced && token.is_some_and(target::is_beyond);
+    if !is_refused && !written.is_empty() {
+        line(text, "commit point", commit_point(&written, has_body))?;
+    }
+    for target in &operation.targets {
+        let identity = &args.identity;
+        let written = &written;
+        Explained { listener, target, identity, token, is_refused, written }.write(text)?;
+    }
+    Ok(())
 }
 
-/// Whether no mark makes it plausible.
-fn is_beyond(token: Token) -> bool {
-    token.counter() > Token::MAX.counter()
+fn tell_refused(text: &mut String, refused: &Refused) -> anyhow::Result<()> {
+    let Refused { status, reason, detail, mend } = refused;
+    line(text, "refused", format!("{status} {reason}: {detail}; {mend}"))
 }
 
-fn commit_point(point: CommitPoint) -> &'static str {
-    match point {
-        CommitPoint::Head => "its head: from then on a takeover waits for the store's answer",
-        CommitPoint::LastByte => {
-            "the last byte of its body: until then a takeover cuts it with certainty"
-        }
+/// The rules of what it touches, or only of what it writes or reads.
+fn matched(listener: &Listener, operation: &Operation, action: Option<Action>) -> Vec<Matched> {
+    let targets = operation.targets.iter();
+    let targets = targets.filter(|target| action.is_none_or(|action| target.action == action));
+    targets.filter_map(|target| listener.rules.find(&target.path).ok().flatten()).collect()
+}
+
+/// From when the request as a whole counts, and why: the earliest of its writes decides.
+fn commit_point(written: &[Matched], has_body: bool) -> String {
+    let waits = "from then on a takeover waits for the store's answer";
+    if !has_body {
+        return format!("its head, as it has no body: {waits}");
+    }
+    match written.iter().find(|found| found.rule.commit_point == CommitPoint::Head) {
+        Some(found) => format!("its head, by rule {}: {waits}", found.rule.name),
+        None => "the last byte of its body: until then a takeover cuts it with certainty".into(),
     }
 }
 

@@ -4,7 +4,6 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::section::Section;
@@ -18,7 +17,6 @@ const SECRET_MAX_BYTES: u64 = 4096;
 #[derive(Clone, Copy)]
 pub(super) enum Pem {
     Certificates,
-    Crl,
     Key,
 }
 
@@ -26,7 +24,6 @@ impl Pem {
     fn label(self) -> &'static str {
         match self {
             Self::Certificates => "CERTIFICATE",
-            Self::Crl => "X509 CRL",
             Self::Key => "PRIVATE KEY",
         }
     }
@@ -34,23 +31,7 @@ impl Pem {
 
 /// The path behind a key, when a PEM file of that kind is there.
 pub(super) fn pem(section: &Section<'_>, key: &str, kind: Pem) -> Option<PathBuf> {
-    check_pem(section, key, section.path(key)?, kind)
-}
-
-/// The paths behind a key, when PEM files of that kind are there.
-pub(super) fn pems(section: &Section<'_>, key: &str, kind: Pem) -> Option<Vec<PathBuf>> {
-    let texts = section.strings(key)?;
-    let paths =
-        texts.iter().filter_map(|text| check_pem(section, key, section.resolve(key, text)?, kind));
-    Some(paths.collect())
-}
-
-fn check_pem(
-    section: &Section<'_>,
-    key: &str,
-    path: Spanned<PathBuf>,
-    kind: Pem,
-) -> Option<PathBuf> {
+    let path = section.path(key)?;
     let (span, path) = (path.span(), path.into_inner());
     let content = match read(&path, FILE_MAX_BYTES) {
         Ok(content) => content,
@@ -65,7 +46,7 @@ fn check_pem(
         let label = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----"));
         label.is_some_and(|label| match kind {
             Pem::Key => label.ends_with(kind.label()),
-            Pem::Certificates | Pem::Crl => label == kind.label(),
+            Pem::Certificates => label == kind.label(),
         })
     };
     if !text.lines().any(|line| is_begin(line.trim_end())) {
@@ -99,6 +80,12 @@ pub(super) fn writable(section: &Section<'_>, key: &str) -> Option<PathBuf> {
     };
     section.report().error(&span, message, "make the directory, and name a file in it");
     None
+}
+
+/// One way to write a path to a file that may not be there yet.
+pub(super) fn whereabouts(path: &Path) -> PathBuf {
+    let of_parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(of_parent).unwrap_or_else(|| path.to_owned())
 }
 
 /// The secret behind `NAME_file` or `NAME_env`. No message has any of it, not even the
@@ -159,10 +146,7 @@ fn clean(text: &str) -> Result<Zeroizing<String>, String> {
 
 /// A file's content; the error says why there is none.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    let says = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        kind => kind.to_string(),
-    };
+    let says = |error| why_unreadable(&error);
     // Opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(says)?.is_file() {
         return Err("it is not a file".to_owned());
@@ -176,7 +160,17 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, St
     Ok(content)
 }
 
-fn mend_of_file(path: &Path) -> &'static str {
+/// Why a file cannot be read, in words of our own where the system's are clumsy.
+pub(super) fn why_unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        // It is from ourselves.
+        std::io::ErrorKind::InvalidInput => error.to_string(),
+        kind => kind.to_string(),
+    }
+}
+
+pub(super) fn mend_of_file(path: &Path) -> &'static str {
     if path.is_file() {
         "let the user that Palisade runs as read it"
     } else if path.exists() {
@@ -187,7 +181,7 @@ fn mend_of_file(path: &Path) -> &'static str {
 }
 
 #[cfg(unix)]
-fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::Span, path: &Path) {
+pub(super) fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::Span, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o006 != 0 {
@@ -197,4 +191,4 @@ fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::Span, path:
 }
 
 #[cfg(not(unix))]
-fn warn_if_open_to_all(_: &Section<'_>, _: &super::section::Span, _: &Path) {}
+pub(super) fn warn_if_open_to_all(_: &Section<'_>, _: &super::section::Span, _: &Path) {}

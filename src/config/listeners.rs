@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::section::Section;
 use super::upstreams;
-use super::{names, server};
+use super::{names, server, tls};
 use crate::net::connect::Upstream;
 use crate::net::tls::ServerTls;
 use crate::protocol::http::{Flavor, Limits, Listener, Unmatched, s3};
@@ -99,7 +99,7 @@ fn listener<'a>(
     let upstream = store
         .and_then(|store| store.upstream.clone())
         .map(|upstream| Spanned::new(section.span_of("upstream"), upstream));
-    let tls = section.has("tls").then(|| server::server_tls(&section.table("tls"))).flatten();
+    let tls = section.has("tls").then(|| tls::server(&section.table("tls"))).flatten();
     let token_header = token_header(&section);
     let prefix = prefix(&section);
     let unmatched = unmatched(&section.table("unmatched"));

@@ -14,7 +14,10 @@ mod resources;
 mod section;
 mod server;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
+mod tls;
 mod upstreams;
 mod values;
 
@@ -26,6 +29,7 @@ use toml::de::DeTable;
 pub use problem::{Problem, Severity};
 pub use values::show_duration;
 
+use crate::ledger::embedded;
 use crate::protocol::http::Listener;
 use crate::rules::Rules;
 use crate::{admin, audit, gate, telemetry};
@@ -60,12 +64,14 @@ pub struct Config {
 }
 
 /// Which ledger.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Ledger {
     /// `[ledger.embedded]`: a file.
     Embedded {
         /// The file.
         path: PathBuf,
+        /// Its bounds.
+        settings: embedded::Settings,
     },
 }
 
@@ -135,6 +141,9 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let admin = server::admin(root);
     let log = server::log(root);
     let audit = server::audit(root);
+    if let (Some(ledger), Some(audit)) = (&ledger, &audit) {
+        server::files_apart(root, ledger, audit);
+    }
     let upstreams = upstreams::read(root);
     let listeners = listeners::read(root, &upstreams);
     let rules = resources::read(root, &listeners);

@@ -47,7 +47,7 @@ pub(super) static ROOT: Schema = Schema {
 };
 
 static LEDGER: Schema = schema(&[("embedded", Table(&EMBEDDED))]);
-static EMBEDDED: Schema = schema(&[("path", Value)]);
+static EMBEDDED: Schema = schema(&[("path", Value), ("verify_on_open", Value), ("cache", Value)]);
 
 static GATE: Schema = schema(&[("active_resources_max", Value), ("takeover_queue_max", Value)]);
 

@@ -1,21 +1,22 @@
-//! The tables of the process as a whole: ledger, gate, admin, log, audit; and TLS in front.
+//! The tables of the process as a whole: ledger, gate, admin, log, audit.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use toml::Spanned;
 use tracing_subscriber::EnvFilter;
 
-use super::Ledger;
-use super::files::{self, Pem};
 use super::section::Section;
-use crate::net::identity::Source;
-use crate::net::tls::{self, Part, ServerTls};
+use super::{Ledger, files, tls};
+use crate::ledger::embedded;
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::{admin, audit, gate};
 
 const ADMIN_LISTEN: &str = "127.0.0.1:9470";
 const ROTATE_BYTES: u64 = 100 << 20;
 const KEEP: usize = 10;
+/// What the ledger's cache may have. Less is no cache.
+const CACHE_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
 pub(super) fn ledger(root: &Section<'_>) -> Option<Ledger> {
     let ledger = root.table("ledger");
@@ -25,7 +26,41 @@ pub(super) fn ledger(root: &Section<'_>) -> Option<Ledger> {
         root.error_at("ledger", message, "add `[ledger.embedded]` with `path`");
     }
     embedded.require("path", "\"palisade.redb\"");
-    files::writable(&embedded, "path").map(|path| Ledger::Embedded { path })
+    let default = embedded::Settings::default();
+    let settings = embedded::Settings {
+        verify_on_open: embedded.boolean("verify_on_open").unwrap_or(default.verify_on_open),
+        cache_bytes: cache_bytes(&embedded).unwrap_or(default.cache_bytes),
+        ..default
+    };
+    files::writable(&embedded, "path").map(|path| Ledger::Embedded { path, settings })
+}
+
+fn cache_bytes(embedded: &Section<'_>) -> Option<usize> {
+    let bytes = embedded.size("cache")?;
+    if !CACHE_BYTES.contains(&bytes) {
+        embedded.error_at("cache", "`cache` is out of bounds", "from 1MiB to 1TiB");
+        return None;
+    }
+    usize::try_from(bytes).ok()
+}
+
+/// The ledger's file and those of the audit log are not the same.
+pub(super) fn files_apart(root: &Section<'_>, ledger: &Ledger, audit: &audit::Target) {
+    let Ledger::Embedded { path: ledger, .. } = ledger;
+    let audit::Target::File { path: audit, .. } = audit else { return };
+    let (ledger, audit) = (files::whereabouts(ledger), files::whereabouts(audit));
+    // The files that the audit log puts aside have a number behind its name.
+    let is_put_aside = ledger.parent() == audit.parent()
+        && ledger
+            .file_name()
+            .zip(audit.file_name())
+            .and_then(|(ledger, audit)| ledger.to_str()?.strip_prefix(audit.to_str()?))
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|number| number.parse::<usize>().is_ok());
+    if ledger == audit || is_put_aside {
+        let message = "the audit log would be written over the ledger, which is this file too";
+        root.table("audit").error_at("file", message, "name another file");
+    }
 }
 
 pub(super) fn gate(root: &Section<'_>) -> gate::Settings {
@@ -47,7 +82,7 @@ pub(super) fn gate(root: &Section<'_>) -> gate::Settings {
 pub(super) fn admin(root: &Section<'_>) -> Option<Spanned<admin::Settings>> {
     let section = root.table("admin");
     let operators = section.globs("operators");
-    let tls = section.has("tls").then(|| server_tls(&section.table("tls")));
+    let tls = section.has("tls").then(|| tls::server(&section.table("tls")));
     let span = section.span_of("listen");
     let text = section.string("listen");
     let listen = if section.has("listen") {
@@ -116,64 +151,6 @@ pub(super) fn audit(root: &Section<'_>) -> Option<audit::Target> {
         section.report().warn(&section.span_of(key), message, "name a `file`, or leave it out");
     }
     Some(audit::Target::Stdout)
-}
-
-/// mTLS in front of a listener.
-pub(super) fn server_tls(section: &Section<'_>) -> Option<ServerTls> {
-    for (key, example) in
-        [("certificate", "server.crt"), ("key", "server.key"), ("client_ca", "clients-ca.crt")]
-    {
-        section.require(key, &format!("\"{example}\""));
-    }
-    let certificate = files::pem(section, "certificate", Pem::Certificates);
-    let key = files::pem(section, "key", Pem::Key);
-    let client_ca = files::pem(section, "client_ca", Pem::Certificates);
-    let crls = files::pems(section, "crls", Pem::Crl).unwrap_or_default();
-    let identity = identity(section);
-    let tls =
-        ServerTls { certificate: certificate?, key: key?, client_ca: client_ca?, crls, identity };
-    // Each file is there and is PEM; whether they also load together is another question.
-    for problem in tls::check(&tls) {
-        let span = section.span_of(match problem.part() {
-            Part::Certificate => "certificate",
-            Part::Key => "key",
-            Part::ClientCa => "client_ca",
-            Part::Crl => "crls",
-        });
-        let mend = "`palisade certs show FILE` says what is in a file";
-        if problem.is_warning() {
-            section.report().warn(&span, problem.to_string(), mend);
-        } else {
-            section.report().error(&span, problem.to_string(), mend);
-        }
-    }
-    Some(tls)
-}
-
-fn identity(section: &Section<'_>) -> Vec<Source> {
-    let words = [
-        ("spiffe", Source::Spiffe),
-        ("dns", Source::Dns),
-        ("email", Source::Email),
-        ("cn", Source::Cn),
-    ];
-    let Some(texts) = section.strings("identity") else {
-        return words.iter().map(|(_, source)| *source).collect();
-    };
-    let mut sources = Vec::new();
-    for text in &texts {
-        let Some(source) = section.one_of("identity", text, &words) else { continue };
-        if sources.contains(&source) {
-            let message = format!("\"{}\" is there twice", text.get_ref());
-            section.report().error(&text.span(), message, "leave one of them out");
-        }
-        sources.push(source);
-    }
-    if texts.is_empty() {
-        let mend = "one or more of \"spiffe\", \"dns\", \"email\", \"cn\"";
-        section.error_at("identity", "no client could have an identity", mend);
-    }
-    sources
 }
 
 /// A socket address.

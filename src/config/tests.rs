@@ -1,14 +1,13 @@
 //! Every mistake is told with its place and its mend, all of them in one go.
 
 mod examples;
-mod fixture;
 mod keys;
 mod listeners;
 mod messages;
 mod resources;
+mod tls;
 
-use fixture::Fixture;
-
+use super::testing::Fixture;
 use super::*;
 
 const BASE: &str = r#"[ledger.embedded]
@@ -23,9 +22,9 @@ protocol = "s3"
 listen = ["127.0.0.1:9443"]
 upstream = "minio"
 [listeners.objects.tls]
-certificate = "server.crt"
+certificate = "server.pem"
 key = "server.key"
-client_ca = "ca.crt"
+client_ca = "ca.pem"
 [[resources]]
 name = "orders"
 path = "/orders/{shard}/**"

@@ -7,10 +7,9 @@ use std::time::Duration;
 use http::Uri;
 use toml::Spanned;
 
-use super::files::{self, Pem};
-use super::names;
 use super::section::Section;
-use crate::net::connect::{ClientTls, Endpoint, Upstream, Version};
+use super::{files, names, tls};
+use crate::net::connect::{Endpoint, Upstream, Version};
 use crate::protocol::http::s3::{AwsChunked, Credentials, Mode};
 
 /// The bounds of an upstream whose table does not say.
@@ -47,7 +46,7 @@ fn upstream(name: &str, section: &Section<'_>) -> Option<Upstream> {
     let endpoints = endpoints(section);
     let versions = [("1.1", Version::Http1), ("2", Version::Http2)];
     let version = section.choice("http_version", &versions).unwrap_or_default();
-    let tls = client_tls(&section.table("tls"));
+    let client_tls = tls::client(&section.table("tls"));
     if let Some(endpoints) = &endpoints
         && section.has("tls")
         && !endpoints.iter().any(|endpoint| endpoint.tls)
@@ -56,16 +55,21 @@ fn upstream(name: &str, section: &Section<'_>) -> Option<Upstream> {
         let mend = "write the endpoints with `https://`, or leave the table out";
         section.report().warn(&section.span_of("tls"), message, mend);
     }
-    Some(Upstream {
+    let are_files_there = client_tls.is_some();
+    let upstream = Upstream {
         name: name.into(),
         endpoints: endpoints?,
         version,
-        tls,
+        tls: client_tls.unwrap_or_default(),
         connections_max: section.count("connections_max", 1..=65_535).unwrap_or(CONNECTIONS_MAX),
         connect_timeout: section.duration("connect_timeout").unwrap_or(CONNECT_TIMEOUT),
         response_timeout: section.duration("response_timeout").unwrap_or(RESPONSE_TIMEOUT),
         idle_timeout: section.duration("idle_timeout").unwrap_or(IDLE_TIMEOUT),
-    })
+    };
+    if are_files_there {
+        tls::load(section, &upstream);
+    }
+    Some(upstream)
 }
 
 fn endpoints(section: &Section<'_>) -> Option<Vec<Endpoint>> {
@@ -120,26 +124,6 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         None => 80,
     };
     Ok(Endpoint { tls, host: host.into(), port })
-}
-
-fn client_tls(section: &Section<'_>) -> ClientTls {
-    let certificate = files::pem(section, "certificate", Pem::Certificates);
-    let key = files::pem(section, "key", Pem::Key);
-    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
-        if section.is_there() && section.has(one) && !section.has(other) {
-            let message = format!("`{one}` without `{other}`");
-            section.error_at(one, message, format!("add `{other}`, or leave `{one}` out"));
-        }
-    }
-    let server_name = section.string("server_name").map(|name| name.into_inner().to_owned());
-    if let Some(name) = &server_name
-        && rustls_pki_types::ServerName::try_from(name.as_str()).is_err()
-    {
-        let message = "`server_name` is not a host name";
-        section.error_at("server_name", message, "write the name in the store's certificate");
-    }
-    let ca = files::pem(section, "ca", Pem::Certificates);
-    ClientTls { ca, certificate: certificate.zip(key), server_name }
 }
 
 fn s3(section: &Section<'_>) -> Option<(Mode, AwsChunked)> {

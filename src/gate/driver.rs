@@ -88,6 +88,7 @@ fn record(cell: &Cell, takeover: &Takeover) {
         token: Some(to.token.to_string()),
         mark: Some(from.token.to_string()),
         holder: Some(from.holder.to_string()),
+        outcome: Some(if *unknown == 0 { "settled" } else { "unknown" }),
         detail: Some(serde_json::json!({
             "cut": cut,
             "awaited": awaited,

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::stream::{LastWrite, Stream, Timed};
+use super::stream::Stream;
+use super::tls::damage;
 
 /// One address of a store.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -88,7 +89,7 @@ pub enum ConnectError {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
     /// A certificate or key cannot be read.
-    #[error("cannot read {path}: {cause}; give a PEM file")]
+    #[error("cannot read {}: {}; give a PEM file", path.display(), damage(cause))]
     File {
         /// Which file.
         path: PathBuf,
@@ -141,26 +142,27 @@ impl Connector {
         &self.upstream
     }
 
-    /// Connects to one endpoint, without a limit of time. With it comes what tells when
-    /// its last bytes left this process.
+    /// Connects to one endpoint, without a limit of time.
     ///
     /// # Errors
     /// When it cannot be reached or its certificate does not hold.
-    pub async fn connect(&self, endpoint: usize) -> io::Result<(Stream, LastWrite)> {
+    pub async fn connect(&self, endpoint: usize) -> io::Result<Stream> {
         let Endpoint { host, port, .. } = &self.upstream.endpoints[endpoint];
         let tcp = TcpStream::connect((&**host, *port)).await?;
         tcp.set_nodelay(true)?;
-        let tcp = Timed::new(tcp);
-        let last_write = tcp.last_write();
+        // Otherwise the kernel goes on for minutes to send what is left when a connection is
+        // closed, and a write that was given up on would still arrive. It holds for the end of
+        // the whole process, too.
+        tcp.set_zero_linger()?;
         let Some((connector, name)) = &self.tls[endpoint] else {
-            return Ok((Stream::Plain(tcp), last_write));
+            return Ok(Stream::Plain(tcp));
         };
         let tls = connector.connect(name.clone(), tcp).await?;
         let agreed = tls.get_ref().1.alpn_protocol();
         if self.upstream.version == Version::Http2 && agreed != Some(b"h2") {
-            return Err(io::Error::other("it does not speak HTTP/2; set version = \"http1\""));
+            return Err(io::Error::other("it does not speak HTTP/2; set http_version = \"1.1\""));
         }
-        Ok((Stream::Tls(Box::new(tls)), last_write))
+        Ok(Stream::Tls(Box::new(tls)))
     }
 }
 
@@ -195,8 +197,10 @@ fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorE
     Ok(config)
 }
 
+/// At least one.
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ConnectorError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    found
+        .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
         .map_err(|cause| ConnectorError::File { path: path.clone(), cause })
 }

@@ -12,14 +12,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::connect::{ConnectError, Connector, Upstream, Version};
-use super::stream::LastWrite;
 
 /// How long an endpoint is passed over after it has refused a connection, for the first
 /// time; doubled for each time that follows.
@@ -62,30 +62,30 @@ struct State<B> {
 
 struct EndpointState<B> {
     idle: Vec<Idle<B>>,
-    shared: Option<(http2::SendRequest<B>, Handle)>,
+    shared: Option<(http2::SendRequest<B>, Tasks)>,
     failures: u32,
     ejected_until: Option<Instant>,
 }
 
 struct Idle<B> {
     sender: http1::SendRequest<B>,
-    handle: Handle,
+    handle: Tasks,
     since_sweep: u32,
 }
 
-/// The task that drives a connection.
-#[derive(Clone)]
-struct Handle {
-    task: AbortHandle,
-    gone: CancellationToken,
-    last_write: LastWrite,
+/// The tasks that drive a connection: HTTP/2 has one for its socket, and others for what goes
+/// over it.
+#[derive(Clone, Default)]
+struct Tasks {
+    running: TaskTracker,
+    end: CancellationToken,
 }
 
 /// A connection for one exchange. Dropped, it is closed (HTTP/1.1) or the exchange is
 /// reset (HTTP/2).
 pub struct Lease<B: 'static> {
     sender: Option<Sender<B>>,
-    handle: Handle,
+    handle: Tasks,
     endpoint: usize,
     reused: bool,
     home: Weak<Shared<B>>,
@@ -164,7 +164,7 @@ impl<B: Sendable> Pool<B> {
     fn lend(
         &self,
         sender: Sender<B>,
-        handle: Handle,
+        handle: Tasks,
         endpoint: usize,
         reused: bool,
         slot: OwnedSemaphorePermit,
@@ -174,7 +174,7 @@ impl<B: Sendable> Pool<B> {
     }
 
     /// Tries the endpoints in turn, beginning with `first`.
-    async fn connect(&self, first: usize) -> io::Result<(Sender<B>, Handle, usize, bool)> {
+    async fn connect(&self, first: usize) -> io::Result<(Sender<B>, Tasks, usize, bool)> {
         let count = self.0.endpoints.len();
         let mut last = io::Error::other("there is no endpoint");
         for endpoint in (first..first + count).map(|endpoint| endpoint % count) {
@@ -199,7 +199,7 @@ impl<B: Sendable> Shared<B> {
     }
 
     /// The endpoint whose turn it is, with an unused connection to it if there is one.
-    fn pick(&self, fresh: bool) -> (usize, Option<(Sender<B>, Handle)>) {
+    fn pick(&self, fresh: bool) -> (usize, Option<(Sender<B>, Tasks)>) {
         let mut state = self.state();
         let State { next, endpoints, .. } = &mut *state;
         let count = endpoints.len();
@@ -227,7 +227,7 @@ impl<B: Sendable> Shared<B> {
             if sender.is_ready() {
                 return (chosen, Some((Sender::Http1(sender), handle)));
             }
-            handle.task.abort(); // It was given back, so it is either closed or of no use.
+            handle.end.cancel(); // It was given back, so it is either closed or of no use.
         }
         (chosen, None)
     }
@@ -244,17 +244,18 @@ impl<B: Sendable> Shared<B> {
         }
     }
 
-    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Sender<B>, Handle, bool)> {
+    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Sender<B>, Tasks, bool)> {
         if self.connector.upstream().version == Version::Http1 {
             self.make_room();
-            let (stream, last_write) = self.connector.connect(endpoint).await?;
-            let io = TokioIo::new(stream);
+            let io = TokioIo::new(self.connector.connect(endpoint).await?);
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(READ_BUFFER_BYTES_MAX)
                 .handshake(io)
                 .await
                 .map_err(io::Error::other)?;
-            return Ok((Sender::Http1(sender), drive(connection, last_write), false));
+            let handle = Tasks::default();
+            handle.execute(connection);
+            return Ok((Sender::Http1(sender), handle, false));
         }
         // One connection carries all: whoever comes second waits for the first to make it.
         let _turn = self.endpoints[endpoint].lock().await;
@@ -263,16 +264,16 @@ impl<B: Sendable> Shared<B> {
         {
             return Ok((Sender::Http2(sender.clone()), handle.clone(), true));
         }
-        let (stream, last_write) = self.connector.connect(endpoint).await?;
-        let io = TokioIo::new(stream);
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        let io = TokioIo::new(self.connector.connect(endpoint).await?);
+        let handle = Tasks::default();
+        let (sender, connection) = http2::Builder::new(handle.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL)
             .handshake(io)
             .await
             .map_err(io::Error::other)?;
-        let handle = drive(connection, last_write);
+        handle.execute(connection);
         self.state().endpoints[endpoint].shared = Some((sender.clone(), handle.clone()));
         Ok((Sender::Http2(sender), handle, false))
     }
@@ -287,7 +288,7 @@ impl<B: Sendable> Shared<B> {
             && let Some(endpoint) = state.endpoints.iter_mut().max_by_key(|e| e.idle.len())
             && !endpoint.idle.is_empty()
         {
-            endpoint.idle.remove(0).handle.task.abort();
+            endpoint.idle.remove(0).handle.end.cancel();
         }
     }
 }
@@ -330,35 +331,35 @@ impl<B: Sendable> Lease<B> {
     }
 
     /// Closes the connection, HTTP/2 with everything else on it, and returns when no byte
-    /// of it can leave this process any more: with the moment when the last one did.
-    pub async fn close(mut self) -> Instant {
+    /// of it can leave this machine any more: what the kernel still has is thrown away.
+    pub async fn close(mut self) {
         drop(self.sender.take());
-        self.handle.task.abort();
-        self.handle.gone.cancelled().await;
-        self.handle.last_write.at()
+        self.handle.end.cancel();
+        self.handle.running.close();
+        self.handle.running.wait().await;
     }
 }
 
 impl<B> Drop for Lease<B> {
     fn drop(&mut self) {
         if let Some(Sender::Http1(_)) = self.sender {
-            self.handle.task.abort();
+            self.handle.end.cancel();
         }
     }
 }
 
-fn drive<E>(
-    connection: impl Future<Output = Result<(), E>> + Send + 'static,
-    last_write: LastWrite,
-) -> Handle {
-    let gone = CancellationToken::new();
-    let guard = gone.clone().drop_guard();
-    let task = tokio::spawn(async move {
-        let _guard = guard; // Dropped after the connection.
-        // Whoever uses the connection is told of its errors.
-        let _ = connection.await;
-    });
-    Handle { task: task.abort_handle(), gone, last_write }
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        let end = self.end.clone();
+        self.running.spawn(async move {
+            tokio::select! {
+                biased;
+                () = end.cancelled() => {}
+                // Whoever uses the connection is told of its errors.
+                _ = future => {}
+            }
+        });
+    }
 }
 
 /// Closes connections that were unused for `idle_timeout`, at the latest.
@@ -374,7 +375,7 @@ async fn sweep<B: Sendable>(pool: Weak<Shared<B>>, idle_timeout: Duration) {
             endpoint.idle.retain(|idle| {
                 let keep = now.wrapping_sub(idle.since_sweep) < 2 && !idle.sender.is_closed();
                 if !keep {
-                    idle.handle.task.abort();
+                    idle.handle.end.cancel();
                 }
                 keep
             });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http::StatusCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 mod client;
 mod fenced;
@@ -57,8 +58,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn demo(args: Args) -> anyhow::Result<ExitCode> {
     let paint = Paint::stdout();
+    // However it ends, the temporary folder with its keys is removed.
+    let mut ended = std::pin::pin!(told_to_end());
     let world = World::build(args.dir).await?;
-    let outcomes = tell(paint, &world).await?;
+    let outcomes = tokio::select! {
+        told = tell(paint, &world) => told?,
+        ended = &mut ended => {
+            ended?;
+            anyhow::bail!("ended in the middle of the story");
+        }
+    };
     let verdict = judge(&outcomes);
     println!("{}", table(paint, &outcomes));
     match &verdict {
@@ -68,11 +77,20 @@ async fn demo(args: Args) -> anyhow::Result<ExitCode> {
     if !args.once {
         print!("{}", recipes::recipes(paint, &world));
         std::io::stdout().flush()?;
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        ended.await?;
         println!();
     }
     world.close().await;
     Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Ctrl-C or SIGTERM.
+async fn told_to_end() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed.context("waiting for Ctrl-C"),
+    }
 }
 
 /// Plays all scenes, each on all ways at once, and tells what happened.

@@ -13,7 +13,7 @@ pub(super) fn recipes(paint: Paint, world: &World) -> String {
     let url = format!("https://localhost:{}", fenced.address().port());
     let curl = |name: &str, rest: String| {
         format!(
-            "curl --cacert {certs}/ca.pem --cert {certs}/{name}.pem --key {certs}/{name}.key \\\n    {rest}"
+            "curl -sSi --cacert {certs}/ca.pem --cert {certs}/{name}.pem --key {certs}/{name}.key \\\n    {rest}"
         )
     };
     let note = format!("/{BUCKET}/orders/note.txt");

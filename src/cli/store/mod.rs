@@ -29,6 +29,10 @@ pub struct Args {
     /// A bucket to make if it is not there. May be repeated.
     #[arg(long = "bucket", value_name = "NAME")]
     buckets: Vec<String>,
+    /// A host name below which buckets are named by host: with `localhost`, `b.localhost` is
+    /// the bucket `b`. All other hosts are path style.
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
     /// The access key id that requests must be signed with; without it nothing is checked.
     #[arg(long, value_name = "ID", requires = "secret_key_file")]
     access_key: Option<String>,
@@ -47,6 +51,8 @@ pub(super) struct Settings {
     pub(super) dir: PathBuf,
     /// Buckets to make.
     pub(super) buckets: Vec<String>,
+    /// Host names below it name a bucket.
+    pub(super) domain: Option<String>,
     /// Access key id and secret key; `None` checks nothing.
     pub(super) credentials: Option<(String, String)>,
     /// Where to record what is applied.
@@ -59,8 +65,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         (Some(id), Some(file)) => Some((id, secret(&file)?)),
         _ => None,
     };
-    let settings =
-        Settings { dir: args.dir, buckets: args.buckets, credentials, journal: args.journal };
+    let Args { dir, buckets, domain, journal, .. } = args;
+    let settings = Settings { dir, buckets, domain, credentials, journal };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = serve(settings, args.listen).await?;

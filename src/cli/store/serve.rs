@@ -9,7 +9,9 @@ use anyhow::Context;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::S3Result;
 use s3s::auth::SimpleAuth;
+use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -78,10 +80,30 @@ fn s3(settings: &Settings) -> anyhow::Result<S3Service> {
     let folder = s3s_fs::FileSystem::new(&settings.dir)
         .map_err(|error| anyhow::anyhow!("opening {}: {error:?}", settings.dir.display()))?;
     let mut builder = S3ServiceBuilder::new(folder);
+    if let Some(domain) = settings.domain.clone() {
+        builder.set_host(Below { domain });
+    }
     if let Some((id, secret)) = &settings.credentials {
         builder.set_auth(SimpleAuth::from_single(id.clone(), secret.clone()));
     }
     Ok(builder.build())
+}
+
+/// Buckets named by host, whatever the port: the store may be reached through a proxy.
+struct Below {
+    domain: String,
+}
+
+impl S3Host for Below {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let below = name.strip_suffix(self.domain.as_str()).and_then(|name| name.strip_suffix('.'));
+        let found = VirtualHost::new(&self.domain);
+        Ok(match below {
+            Some(bucket) => found.with_bucket(bucket),
+            None => found,
+        })
+    }
 }
 
 fn make(dir: &Path) -> anyhow::Result<()> {

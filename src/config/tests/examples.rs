@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::fixture::Fixture;
 use crate::config::raw::{Kind, ROOT, Schema};
+use crate::config::testing::Fixture;
 use crate::fence::TokenRules;
 use crate::protocol::http::s3::Mode;
 use crate::protocol::http::{Flavor, Limits};
@@ -14,21 +14,18 @@ use crate::rules::{CommitPoint, HolderKind, Reads};
 use crate::{audit, gate};
 
 const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
-const QUICKSTART: &str = include_str!("../../../config/quickstart.toml");
 
 #[test]
 fn the_example_is_valid_and_shows_the_defaults() {
     let fixture = Fixture::new();
     for name in ["server", "admin", "palisade"] {
-        for ending in ["crt", "key"] {
-            fixture
-                .put(&format!("tls/{name}.{ending}"), &read(&fixture, &format!("server.{ending}")));
-        }
+        fixture.put(&format!("tls/{name}.pem"), &fixture.read("server.pem"));
+        fixture.put(&format!("tls/{name}.key"), &fixture.read("server.key"));
     }
     for name in ["operators-ca", "writers-ca", "store-ca"] {
-        fixture.put(&format!("tls/{name}.crt"), &read(&fixture, "ca.crt"));
+        fixture.put(&format!("tls/{name}.pem"), &fixture.read("ca.pem"));
     }
-    fixture.put("tls/writers.crl", &read(&fixture, "ca.crl"));
+    fixture.put("tls/writers-crl.pem", &fixture.read("crl.pem"));
     fixture.put("secrets/access-key-id", "AKIA1\n");
     fixture.put("secrets/secret-access-key", "hush\n");
     let directory = fixture.directory().to_str().expect("a path");
@@ -66,6 +63,8 @@ fn the_example_is_valid_and_shows_the_defaults() {
             let key = line.split(" = ").next().unwrap_or_default();
             let shown_as_default = [
                 "drain_timeout",
+                "verify_on_open",
+                "cache",
                 "active_resources_max",
                 "takeover_queue_max",
                 "rotate",
@@ -106,21 +105,6 @@ fn the_example_is_valid_and_shows_the_defaults() {
         .collect();
     let (bare, _) = fixture.parse(&bare).expect("still valid");
     assert_eq!(format!("{bare:?}"), format!("{config:?}"));
-}
-
-#[test]
-fn the_quickstart_is_valid() {
-    let fixture = Fixture::new();
-    for name in ["server.crt", "server.key", "ca.crt"] {
-        fixture.put(&format!("../dev/certs/{name}").replace("../", ""), &read(&fixture, name));
-    }
-    let text = QUICKSTART
-        .replace("../dev", "dev")
-        .replace("AWS_ACCESS_KEY_ID", "ID")
-        .replace("AWS_SECRET_ACCESS_KEY", "SECRET");
-    let (config, warnings) = fixture.parse(&text).expect("a valid quickstart");
-    assert_eq!(warnings, []);
-    assert_eq!((config.listeners.len(), config.rules), (1, 1));
 }
 
 #[test]
@@ -166,8 +150,4 @@ fn collect(table: &DeTable<'_>, schema: &Schema, prefix: &str, seen: &mut BTreeS
             }
         }
     }
-}
-
-fn read(fixture: &Fixture, name: &str) -> String {
-    std::fs::read_to_string(fixture.path(name)).expect("a file of the fixture")
 }

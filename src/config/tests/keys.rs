@@ -1,6 +1,7 @@
 //! Unknown keys, wrong types, bad values.
 
-use super::check;
+use super::{BASE, Fixture, check, said};
+use crate::config::Ledger;
 
 #[test]
 fn unknown_keys_wrong_types_and_bad_values() {
@@ -236,6 +237,61 @@ keep = 1
         r#"
 20:9 error: `write` is a table
     it takes a list of texts such as `["a", "b"]`
+"#,
+    );
+}
+
+#[test]
+fn the_ledger_and_the_gate() {
+    check(
+        &[(
+            "[upstreams.minio]",
+            r#"cache = "1023KiB"
+verify_on_open = 1
+[gate]
+takeover_queue_max = 0
+[upstreams.minio]"#,
+        )],
+        r#"
+3:9 error: `cache` is out of bounds
+    from 1MiB to 1TiB
+4:18 error: `verify_on_open` is a number
+    it takes `true` or `false`
+6:22 error: `takeover_queue_max` is out of bounds
+    from 1 to 10000000
+"#,
+    );
+    let fixture = Fixture::new();
+    let keys = "cache = \"2MiB\"\nverify_on_open = false\n[upstreams.minio]\n";
+    let text = BASE.replace("[upstreams.minio]\n", keys);
+    let Ledger::Embedded { settings, .. } = fixture.parse(&text).expect("valid").0.ledger;
+    assert_eq!((settings.cache_bytes, settings.verify_on_open), (2 << 20, false));
+}
+
+#[test]
+fn the_audit_log_stays_away_from_the_ledger() {
+    for (file, is_apart) in [
+        ("ledger.redb", false),
+        ("./ledger.redb", false),
+        ("sub/../ledger.redb", false),
+        ("link/ledger.redb", false),
+        ("ledger.redb.1", true),
+        ("ledger", true),
+    ] {
+        let fixture = Fixture::new();
+        fixture.put("sub/x", "");
+        std::os::unix::fs::symlink(fixture.directory(), fixture.path("link")).expect("a link");
+        let found = said(&fixture, &format!("audit.file = \"{file}\"\n{BASE}"));
+        let expected = "1:14 error: the audit log would be written over the ledger, which is this \
+                        file too\n    name another file";
+        assert_eq!(found, if is_apart { "" } else { expected }, "{file}");
+    }
+    // The third file that is put aside.
+    check(
+        &[("ledger.redb\"", "a.log.3\"\n[audit]\nfile = \"a.log\"")],
+        r#"
+4:8 error: the audit log would be written over the ledger, which is this file too
+    name another file
 "#,
     );
 }

@@ -160,24 +160,24 @@ access_key_id_env"#,
     );
     check(
         &[(
-            r#"certificate = "server.crt"
+            r#"certificate = "server.pem"
 key = "server.key"
-client_ca = "ca.crt""#,
+client_ca = "ca.pem""#,
             r#"certificate = "server.key"
-key = "server.crt"
+key = "server.pem"
 client_ca = "none"
-crls = ["ca.crt", "."]
+crls = ["ca.pem", "."]
 identity = ["cn", "cn", "uri"]"#,
         )],
         r#"
-13:15 error: DIR/server.key has no PEM `CERTIFICATE`
-    `certificate` takes a file with `-----BEGIN CERTIFICATE-----`
-14:7 error: DIR/server.crt has no PEM `PRIVATE KEY`
-    `certificate` and `key` may be exchanged
+13:15 error: DIR/server.key (`certificate`) has no certificate
+    it has a private key; are `certificate` and `key` swapped?
+14:7 error: DIR/server.pem (`key`) has no private key
+    it has a certificate; are `certificate` and `key` swapped?
 15:13 error: DIR/none cannot be read: there is no such file
     `palisade certs` makes certificates; relative paths start at the directory of this file
-16:9 error: DIR/ca.crt has no PEM `X509 CRL`
-    `crls` takes a file with `-----BEGIN X509 CRL-----`
+16:9 error: DIR/ca.pem (`crls`) has no certificate revocation list
+    name a PEM file that has one
 16:19 error: DIR/. cannot be read: it is not a file
     name a file
 17:19 error: "cn" is there twice
@@ -189,9 +189,9 @@ identity = ["cn", "cn", "uri"]"#,
     check(
         &[(
             r#"[listeners.objects.tls]
-certificate = "server.crt"
+certificate = "server.pem"
 key = "server.key"
-client_ca = "ca.crt"
+client_ca = "ca.pem"
 "#,
             "",
         )],
@@ -203,13 +203,13 @@ client_ca = "ca.crt"
     check(
         &[(
             r#"[listeners.objects.tls]
-certificate = "server.crt""#,
+certificate = "server.pem""#,
             r#"[listeners.objects.tls]
 identity=[]"#,
         )],
         r#"
 12:1 error: [listeners.objects.tls] has no `certificate`
-    add `certificate = "server.crt"`
+    add `certificate = "server.pem"`
 13:10 error: no client could have an identity
     one or more of "spiffe", "dns", "email", "cn"
 "#,
@@ -268,9 +268,9 @@ operators=["a"]
         &[(
             "[[resources]]",
             r#"[admin.tls]
-certificate = "server.crt"
+certificate = "server.pem"
 key = "server.key"
-client_ca = "ca.crt"
+client_ca = "ca.pem"
 [[resources]]"#,
         )],
         r#"
@@ -313,15 +313,4 @@ write = ["a"]
 "#,
         );
     }
-}
-
-#[test]
-fn a_key_that_everyone_can_read() {
-    use std::os::unix::fs::PermissionsExt;
-    let fixture = super::Fixture::new();
-    let rights = PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(fixture.path("server.key"), rights).expect("rights");
-    let expected = "14:7 warning: every user of this machine can read or change this file\n    \
-                    take the rights of others away: `chmod o-rwx`";
-    assert_eq!(super::said(&fixture, super::BASE), expected);
 }

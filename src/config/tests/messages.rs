@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::fixture::Fixture;
 use super::{BASE, check};
 use crate::config::Config;
+use crate::config::testing::Fixture;
 
 fn shown(text: &str) -> String {
     let fixture = Fixture::new();
@@ -52,7 +52,7 @@ fn every_kind_of_problem_is_told_in_one_go() {
 11:12 error: there is no upstream "mino"
     did you mean "minio"?
 12:1 error: [listeners.objects.tls] has no `client_ca`
-    add `client_ca = "clients-ca.crt"`
+    add `client_ca = "ca/ca.pem"`
 15:1 error: unknown key `client_co` in [listeners.objects.tls]
     did you mean `client_ca`?
 16:1 warning: nobody may write: [[resources]] has no `write`

@@ -1,7 +1,7 @@
 //! What can be wrong with the files of a TLS listener, and how to mend it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -183,6 +183,24 @@ impl TlsError {
             Self::KeyMismatch { .. } => Part::Key,
             Self::Setup { .. } | Self::Nameless { .. } => Part::Certificate,
             Self::ListMissing { .. } => Part::Crl,
+        }
+    }
+
+    /// The file. Of a key that does not fit its certificate, the key's.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Absent { path, .. }
+            | Self::Unusable { path, .. }
+            | Self::Setup { path, .. }
+            | Self::Expired { path, .. }
+            | Self::NotYetValid { path, .. }
+            | Self::ExpiresSoon { path, .. }
+            | Self::Nameless { path }
+            | Self::ListMissing { path, .. }
+            | Self::KeyMismatch { key: path, .. } => path,
         }
     }
 }

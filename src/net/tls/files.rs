@@ -105,13 +105,7 @@ impl Read {
             }
             Ok(sections) => sections,
             Err(error) => {
-                let detail = match error {
-                    // The lines in this error may be the key's.
-                    pem::Error::MissingSectionEnd { .. } => "its last section has no end".into(),
-                    pem::Error::IllegalSectionStart { .. } => "a `-----BEGIN` line is odd".into(),
-                    pem::Error::Base64Decode(_) => "a section is not Base64".into(),
-                    error => error.to_string(),
-                };
+                let detail = damage(&error);
                 errors.push(TlsError::Damaged { part, path, detail });
                 Vec::new()
             }
@@ -135,6 +129,16 @@ fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(size));
     File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What is wrong with PEM. Never the lines themselves: they may be a key's.
+pub(in crate::net) fn damage(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "its last section has no end".into(),
+        pem::Error::IllegalSectionStart { .. } => "a `-----BEGIN` line is odd".into(),
+        pem::Error::Base64Decode(_) => "a section is not Base64".into(),
+        error => error.to_string(),
+    }
 }
 
 fn hint(part: Part, bytes: &[u8]) -> &'static str {

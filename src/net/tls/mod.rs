@@ -16,6 +16,7 @@ mod store;
 mod tests;
 
 pub use error::{LoadError, Part, TlsError};
+pub(in crate::net) use files::damage;
 pub use files::{CRL_BYTES_MAX, PEM_BYTES_MAX};
 pub use load::{EXPIRY_NOTICE, Loaded};
 pub use store::{POLL_INTERVAL, TlsStore};

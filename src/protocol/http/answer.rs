@@ -195,7 +195,7 @@ impl Body for AnswerBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Pumped(pumped) => pumped.hint.clone(),
+            Self::Pumped(pumped) => pumped.hint,
             Self::Relayed(relayed) => relayed.incoming.size_hint(),
         }
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::flight::BodyFault;
 use super::malformed::Malformed;
 use super::operation::Operation;
 use super::problem::{Denial, Problem};
-use super::server::Front;
+use super::relay::Failure;
+use super::settings::Listener;
 use crate::fence::{Action, Claim, Mark, Refusal, Token};
 use crate::gate::{Admission, Bid};
 use crate::net::identity::Peer;
@@ -42,15 +44,13 @@ impl Asked {
     /// # Errors
     /// What the identity may not do, or has to bring.
     pub fn new(
-        front: &Front,
-        peer: &Peer,
+        listener: &Listener,
+        identity: &str,
         operation: &Operation,
         token: Option<Token>,
     ) -> Result<Self, Box<Problem>> {
         let mut asked =
             Self { operation: operation.name, token, wanted: SmallVec::new(), rule: None };
-        let listener = &front.listener;
-        let name = &peer.identity.name;
         for target in &operation.targets {
             let action = target.action;
             let matched = listener.rules.find(&target.path).map_err(|error| {
@@ -62,7 +62,7 @@ impl Asked {
                     Action::Write => &listener.unmatched.write,
                     Action::Raise | Action::Read => &listener.unmatched.read,
                 };
-                if let_through.contains(name) {
+                if let_through.contains(identity) {
                     continue;
                 }
                 return Err(asked.problem(Denial::NoRule(action), None));
@@ -70,7 +70,7 @@ impl Asked {
             asked.rule.get_or_insert_with(|| Arc::clone(&matched.rule));
             let wanted = Wanted { matched, action };
             let rule = &wanted.matched.rule;
-            if !rule.who.may(name, action) {
+            if !rule.who.may(identity, action) {
                 let refusal = Refusal::Forbidden { action };
                 return Err(asked.problem_at(&wanted, Denial::Fence(refusal)));
             }
@@ -91,6 +91,46 @@ impl Asked {
             asked.wanted.dedup_by(|later, kept| later.matched.resource == kept.matched.resource);
         }
         Ok(asked)
+    }
+
+    /// What can be said where only the body will name the targets: a write without a token is
+    /// not worth reading it.
+    ///
+    /// # Errors
+    /// That a token is needed.
+    pub fn before_body(
+        listener: &Listener,
+        identity: &str,
+        operation: &Operation,
+        token: Option<Token>,
+    ) -> Result<(), Box<Problem>> {
+        let is_lost =
+            operation.is_write() && token.is_none() && !listener.unmatched.write.contains(identity);
+        if is_lost {
+            return Err(Denial::TokenRequired(listener.token_header.clone()).into());
+        }
+        Ok(())
+    }
+
+    /// Holds the length of the body, where it is known beforehand, against the listener's bound.
+    ///
+    /// # Errors
+    /// That it is too large.
+    pub fn bound(
+        &self,
+        listener: &Listener,
+        len: Option<u64>,
+        operation: &Operation,
+    ) -> Result<(), Box<Problem>> {
+        if let (Some(len), Some(bytes_max)) = (len, listener.limits.body_bytes_max)
+            && len > bytes_max
+        {
+            let fault = BodyFault::TooLarge { limit: "body_bytes_max", bytes_max };
+            let is_write = operation.is_write();
+            let denial = Denial::Failed { failure: Failure::Body(fault), is_write };
+            return Err(self.problem(denial, None));
+        }
+        Ok(())
     }
 
     /// The rule that decided first.

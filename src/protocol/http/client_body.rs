@@ -41,6 +41,13 @@ impl ClientBody {
         self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())
     }
 
+    /// Whether the connection is of no use any more once this is refused: the client waits with
+    /// its body, and nobody could tell whether it comes; or it is longer than what is read away.
+    pub fn spoils_connection(&self) -> bool {
+        let is_long = || self.len().is_some_and(|len| len > LINGER_BYTES_MAX);
+        !self.is_http2 && !self.is_empty() && (self.waits || is_long())
+    }
+
     /// The next bytes; `None` at the end, and only when it really is the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
         self.waits = false;

@@ -143,10 +143,11 @@ impl Flight {
         self.admissions.iter().for_each(Admission::settle);
     }
 
-    /// Nobody can tell what became of it. Only once no byte of it can leave any more, with
-    /// the moment when the last one did.
-    pub fn lose(&self, last_write: Instant) {
-        self.admissions.iter().for_each(|admission| admission.lose(last_write));
+    /// Nobody can tell what became of it. Only once no byte of it can leave any more: until
+    /// its connection was closed, the kernel may have kept its last one back.
+    pub fn lose(&self) {
+        let now = Instant::now();
+        self.admissions.iter().for_each(|admission| admission.lose(now));
     }
 
     /// Resolves when any of its admissions is lost.

@@ -26,6 +26,16 @@ const END_TO_END: [HeaderName; 7] = [
     http::header::VIA,
 ];
 
+/// Headers by which some servers take another method or another path than the request's own,
+/// past every rule.
+const OVERRIDES: [&str; 5] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 /// Refuses what is ambiguous, and tells which host the request is for.
 ///
 /// # Errors
@@ -39,6 +49,12 @@ pub fn check<'a>(
     let headers = &parts.headers;
     if headers.contains_key(UPGRADE) {
         return Err(Malformed::new("it asks for another protocol", "leave out Upgrade"));
+    }
+    if let Some(name) = OVERRIDES.into_iter().find(|name| headers.contains_key(*name)) {
+        return Err(Malformed::new(
+            format!("{name} asks for another method or path than the request does"),
+            "send the method and the path that are meant",
+        ));
     }
     framing(headers)?;
     if let Some(expected) = headers.get(EXPECT)

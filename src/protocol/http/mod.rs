@@ -8,7 +8,9 @@
 //!                         └───────────┴─────────┴──────────┴───────┴────────┴─▶ problem ─▶ refusal
 //! ```
 //!
-//! [`relay`] is the only file that awaits the store, and takes admissions by value.
+//! `head` holds integrity, token and classify together, for `session` and for `preview`, which
+//! explains a request without serving it. [`relay`] is the only file that awaits the store, and
+//! takes admissions by value.
 
 mod answer;
 mod asked;
@@ -16,12 +18,14 @@ mod body;
 mod classify;
 mod client_body;
 mod flight;
+mod head;
 mod headers;
 mod integrity;
 mod malformed;
 pub mod metrics;
 pub mod operation;
 mod path;
+mod preview;
 mod problem;
 mod pump;
 mod read_ahead;
@@ -39,6 +43,7 @@ mod tests;
 mod token;
 mod write_stall;
 
+pub use preview::{Preview, Refused};
 pub use problem::OUTCOME_UNKNOWN;
 pub use refusal::{REFUSAL_HEADER, RESOURCE_HEADER};
 pub use server::{Front, Service, serve_connection};

@@ -59,8 +59,8 @@ impl Pump {
         };
         if let Err(fault) = read {
             drop(self.client);
-            let last_write = self.lease.close().await;
-            self.flight.lose(last_write);
+            self.lease.close().await;
+            self.flight.lose();
             return Err(Failure::Unknown(fault.to_string()));
         }
         if self.flight.is_done() {

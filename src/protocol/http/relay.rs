@@ -103,10 +103,11 @@ impl<F: Future<Output: Send> + Send + 'static> Future for Leg<'_, F> {
 
 impl<F: Future<Output: Send> + Send + 'static> Drop for Leg<'_, F> {
     fn drop(&mut self) {
-        if let Some(leg) = self.leg.take()
-            && self.flight.is_committed()
-            && tokio::runtime::Handle::try_current().is_ok()
-        {
+        let Some(leg) = self.leg.take() else { return };
+        if !self.flight.is_committed() {
+            // HTTP/2 sends a body by a task of its own, which may have all of it already.
+            self.flight.kill();
+        } else if tokio::runtime::Handle::try_current().is_ok() {
             self.detached.spawn(leg);
         }
     }
@@ -222,8 +223,8 @@ async fn broken(
     what: String,
 ) -> Failure {
     if flight.kill() {
-        let last_write = lease.close().await;
-        flight.lose(last_write);
+        lease.close().await;
+        flight.lose();
         return Failure::Unknown(what);
     }
     drop(lease);

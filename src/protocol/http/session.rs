@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http::{Request, Response, StatusCode, Version, request};
+use http::{Request, Response, Version, request};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -13,7 +13,8 @@ use super::answer::AnswerBody;
 use super::asked::{Asked, Wanted};
 use super::body::{FencedBody, Source};
 use super::client_body::ClientBody;
-use super::flight::{BodyFault, Flight};
+use super::flight::Flight;
+use super::head::{Asks, Head};
 use super::headers::{self, Origin};
 use super::malformed::Malformed;
 use super::problem::{Denial, Problem};
@@ -21,8 +22,8 @@ use super::refusal::{REFUSAL_HEADER, RESOURCE_HEADER, name_resource};
 use super::relay::{self, Failure, Forwarding};
 use super::server::Service;
 use super::speech::Understood;
-use super::token::{self, TOKEN_HEADER};
-use super::{integrity, read_ahead, reserved};
+use super::token::TOKEN_HEADER;
+use super::{read_ahead, reserved};
 use crate::fence::{Action, Token};
 use crate::gate::Admission;
 use crate::net::connect;
@@ -47,11 +48,20 @@ impl Session {
         let (method, version) = (head.method.clone(), head.version);
         let waits = head.headers.contains_key(EXPECT);
         let body = ClientBody::new(incoming, self.is_http2, waits);
+        // Said beforehand (RFC 9110 section 10.1.1), or a client would send its next request into
+        // a connection that is about to be closed.
+        let closes = body.spoils_connection();
         let prefix = &self.service.front.listener.prefix;
         let is_reserved = reserved::name(head.uri.path(), prefix).is_some();
         match self.serve(head, body).await {
             Ok(response) => response,
-            Err(problem) => self.refuse(&problem, is_reserved, &method, version),
+            Err(problem) => {
+                let mut response = self.refuse(&problem, is_reserved, &method, version);
+                if closes {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         }
     }
 
@@ -63,45 +73,22 @@ impl Session {
         let started = Instant::now();
         let front = &self.service.front;
         let listener = &front.listener;
-        if head.headers.len() > listener.limits.headers_max {
-            // HTTP/2 has no such bound of its own.
-            let malformed = Malformed::new("there are too many headers", "send fewer");
-            return Err(malformed.with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into());
-        }
-        let host = integrity::check(&head, &listener.token_header)?;
         if headers::is_loop(&head.headers, &front.pseudonym) {
             return Err(Denial::Loop.into());
         }
-        let token =
-            token::find(&head.headers, &listener.token_header).map_err(Denial::TokenMalformed)?;
-        if let Some(name) = reserved::name(head.uri.path(), &listener.prefix) {
-            return reserved::serve(self, name, &head, token).await;
-        }
-        let Understood { mut operation, s3 } =
-            front.speech.classify(&head, host, !body.is_empty())?;
-        if operation.targets.iter().any(|one| reserved::name(&one.path, &listener.prefix).is_some())
-        {
-            let mend = "write the reserved prefix as it is configured";
-            return Err(Malformed::new("the reserved prefix is encoded", mend).into());
-        }
-        let host = match head.headers.get(HOST) {
-            Some(host) => host.clone(),
-            None => HeaderValue::from_str(host)
-                .map_err(|_| Malformed::new("Host is not ASCII", "correct it"))?,
+        let Head { host, token, asks } =
+            Head::read(listener, &front.speech, &head, !body.is_empty())?;
+        let (Understood { mut operation, s3 }, wait) = match asks {
+            Asks::Palisade(name) => return reserved::serve(self, name, &head, token).await,
+            Asks::Store(understood, wait) => (understood, wait),
         };
-        let wait = wait(&head.headers)?;
         let is_write = operation.is_write();
         let mut body = Some(body);
         let mut held = None;
         if let Some(s3) = s3.as_ref().filter(|s3| s3.reads_ahead())
             && let Some(body) = body.take()
         {
-            if is_write
-                && token.is_none()
-                && !listener.unmatched.write.contains(&self.peer.identity.name)
-            {
-                return Err(Denial::TokenRequired(listener.token_header.clone()).into());
-            }
+            Asked::before_body(listener, &self.peer.identity.name, &operation, token)?;
             let decoder = s3.decode().map(|(decoder, _)| decoder);
             let limit = listener.limits.body_stall_timeout;
             let whole = read_ahead::read(body, decoder, s3.read_ahead_bytes_max(), limit).await;
@@ -109,15 +96,9 @@ impl Session {
             s3.name_targets(&mut operation, &whole.bytes)?;
             held = Some(whole);
         }
-        let asked = Asked::new(front, &self.peer, &operation, token)?;
+        let asked = Asked::new(listener, &self.peer.identity.name, &operation, token)?;
         let len = body.as_ref().and_then(ClientBody::len);
-        if let (Some(len), Some(bytes_max)) = (len, listener.limits.body_bytes_max)
-            && len > bytes_max
-        {
-            let fault = BodyFault::TooLarge { limit: "body_bytes_max", bytes_max };
-            let failure = Failure::Body(fault);
-            return Err(asked.problem(Denial::Failed { failure, is_write }, None));
-        }
+        asked.bound(listener, len, &operation)?;
         let admissions = self.admit(&asked, wait).await?;
 
         front.speech.rewrite(&mut head, host, s3.as_deref(), held.as_ref(), |headers, host| {
@@ -137,6 +118,7 @@ impl Session {
         let has_body = len != Some(0);
         let flight = Arc::new(Flight::new(admissions, has_body));
         let commits_at_head = !has_body
+            || s3.as_ref().map_or(is_write && flight.admissions().is_empty(), |s3| s3.is_command())
             || asked.wanted.iter().any(|wanted| {
                 wanted.action == Action::Write
                     && wanted.matched.rule.commit_point == CommitPoint::Head

@@ -196,7 +196,23 @@ impl S3Request {
     pub fn reads_ahead(&self) -> bool {
         let is_empty =
             matches!(self.plan.transform, payload::Transform::Decode { decoded_length: 0, .. });
-        self.role == BodyRole::DeleteBatch || is_empty
+        self.names_targets() || is_empty
+    }
+
+    /// Whether only the body says what the request touches.
+    pub fn names_targets(&self) -> bool {
+        self.role == BodyRole::DeleteBatch
+    }
+
+    /// Whether the operation has a body.
+    pub fn takes_body(&self) -> bool {
+        self.role != BodyRole::None
+    }
+
+    /// Whether the body is a command, such as XML, rather than data: some stores carry it out
+    /// once they have read its last tag, whatever bytes are still to come.
+    pub fn is_command(&self) -> bool {
+        self.role == BodyRole::Other
     }
 
     /// The bound of what is read before admission, in bytes, framing included.
@@ -209,7 +225,7 @@ impl S3Request {
     /// # Errors
     /// When the body could be read in two ways.
     pub fn name_targets(&self, operation: &mut Operation, body: &[u8]) -> Result<(), Malformed> {
-        if self.role == BodyRole::DeleteBatch {
+        if self.names_targets() {
             let bucket = self.address.bucket.as_deref().unwrap_or_default();
             operation.targets = delete::targets(bucket, &delete::keys(body)?);
         }

@@ -27,13 +27,15 @@ pub struct Classified {
 /// The name of what the table does not know.
 const UNKNOWN: &str = "Unknown";
 
-/// Headers by which some servers take another method, or unpack one body into many objects.
-const OVERRIDES: [&str; 6] = [
+/// Headers by which some stores take another method, unpack one body into many objects, or
+/// delete whatever begins with the key.
+const OVERRIDES: [&str; 7] = [
     "x-amz-meta-snowball-auto-extract",
     "x-amz-snowball-auto-extract",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-minio-force-delete",
     "x-minio-snowball-auto-extract",
 ];
 
@@ -50,7 +52,7 @@ pub fn classify(
 ) -> Result<Classified, Malformed> {
     if OVERRIDES.iter().any(|name| headers.contains_key(*name)) {
         return Err(Malformed::Unfenceable(
-            "a header that changes the method or unpacks the body into many keys is refused",
+            "a header that changes the method or spreads the request over many keys is refused",
         ));
     }
     let query = Query::parse(query)?;

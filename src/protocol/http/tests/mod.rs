@@ -4,6 +4,7 @@
 mod commit;
 mod forwarding;
 mod http2;
+mod late;
 mod origin;
 mod outcomes;
 mod rig;

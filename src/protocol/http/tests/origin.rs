@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -64,7 +66,37 @@ pub async fn origin(record: Arc<Record>, version: Version) -> SocketAddr {
     address
 }
 
+type Answer = UnsyncBoxBody<Bytes, std::io::Error>;
+
 async fn serve(
+    record: Arc<Record>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, std::io::Error> {
+    let dribbles = request.uri().path().contains("dribble");
+    let response = answer(Arc::clone(&record), request).await?;
+    if !dribbles {
+        return Ok(response.map(|whole| whole.map_err(|never| match never {}).boxed_unsync()));
+    }
+    // Half of it at once, as S3 does while it still assembles an object.
+    let (head, whole) = response.into_parts();
+    let whole = whole.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
+    let half = whole.slice(..whole.len() / 2);
+    let (first, rest) = (half.clone(), whole.slice(half.len()..));
+    let frames = futures_util::stream::unfold((Some(first), Some(rest)), move |(first, rest)| {
+        let record = Arc::clone(&record);
+        async move {
+            if let Some(first) = first {
+                return Some((Ok(Frame::data(first)), (None, rest)));
+            }
+            let rest = rest?;
+            record.release.notified().await;
+            Some((Ok(Frame::data(rest)), (None, None)))
+        }
+    });
+    Ok(Response::from_parts(head, StreamBody::new(frames).boxed_unsync()))
+}
+
+async fn answer(
     record: Arc<Record>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {

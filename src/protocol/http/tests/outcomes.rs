@@ -209,3 +209,23 @@ async fn what_did_not_go_well_is_audited_once() {
         ]
     );
 }
+
+/// Nobody has said that the store waits for the last byte of what no rule covers.
+#[tokio::test]
+async fn an_unfenced_write_that_breaks_off_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoints = Some(vec![listener.local_addr().unwrap()]);
+    let rig = Rig::with(Options { endpoints, ..Options::default() }).await;
+    let mut client = rig.connect("free", false).await;
+    let head = "PUT /none/x HTTP/1.1\r\nHost: s\r\nContent-Length: 10\r\n\r\n12345";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut store, _) = listener.accept().await.unwrap();
+    let mut seen = vec![0; 4096];
+    let mut count = 0;
+    while !seen[..count].ends_with(b"12345") {
+        count += tokio::io::AsyncReadExt::read(&mut store, &mut seen[count..]).await.unwrap();
+    }
+    drop(store);
+    let answer = read_answer(&mut client).await;
+    check(&answer, 424, "outcome_unknown", "unknown", false);
+}

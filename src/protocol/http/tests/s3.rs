@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::io::AsyncWriteExt;
+
 use super::rig::{Answer, Options, Rig};
 use crate::protocol::http::Flavor;
 use crate::protocol::http::s3::{AwsChunked, Credentials, Mode, Settings};
@@ -160,4 +162,15 @@ async fn refusals_are_error_documents_and_the_reserved_prefix_is_json() {
         rig.ask("leader-a", "GET /.palisade/status?path=/none HTTP/1.1\r\nHost: s\r\n\r\n").await;
     assert_eq!((answer.status, answer.member("reason").as_str()), (403, "no_rule"));
     assert!(rig.seen().is_empty());
+}
+
+/// Stores that read XML up to its last tag begin before the last byte is there.
+#[tokio::test]
+async fn a_body_that_is_a_command_is_past_its_commit_point_from_its_head_on() {
+    let rig = rig(re_sign()).await;
+    let mut client = rig.connect("leader-a", false).await;
+    let request = "POST /data/1/x?uploadId=u HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: 52\r\n\r\n<CompleteMultipartUpload></CompleteMultipartUpload>";
+    client.write_all(request.as_bytes()).await.unwrap();
+    rig.wait_arrived(51).await;
+    assert_eq!(rig.in_flight("data/1").await, (0, 1, 0));
 }

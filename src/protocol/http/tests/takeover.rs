@@ -114,6 +114,52 @@ async fn a_takeover_waits_for_a_write_past_its_commit_point() {
 }
 
 #[tokio::test]
+async fn a_write_has_not_settled_before_the_answer_has_ended() {
+    for hangs_up in [false, true] {
+        let rig = Rig::new().await;
+        let mut client = rig.connect("leader-a", false).await;
+        let request = "PUT /data/1/dribble HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: 3\r\n\r\nabc";
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.readable().await.unwrap(); // The head of the answer is there.
+        let client = (!hangs_up).then_some(client);
+        let mut newer = rig.connect("leader-b", false).await;
+        newer.write_all(SEAL.as_bytes()).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(200), newer.readable()).await;
+        assert!(early.is_err(), "it was sealed over half an answer");
+        rig.record.release.notify_one();
+        let sealed = read_answer(&mut newer).await;
+        let document: serde_json::Value = serde_json::from_str(&sealed.body).unwrap();
+        assert_eq!(document["takeover"]["awaited"], 1, "{document}");
+        assert_eq!(document["takeover"]["unknown"], 0, "{document}");
+        if let Some(mut client) = client {
+            let answer = read_answer(&mut client).await;
+            assert!(
+                answer.status == 200 && answer.body.ends_with("red\r\n0\r\n\r\n"),
+                "{answer:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn half_an_answer_is_not_passed_for_a_whole_one() {
+    let rig =
+        Rig::with(Options { settle_timeout: Duration::from_millis(300), ..Options::default() })
+            .await;
+    let mut client = rig.connect("leader-a", false).await;
+    let request = "PUT /data/1/dribble HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: 3\r\n\r\nabc";
+    client.write_all(request.as_bytes()).await.unwrap();
+    client.readable().await.unwrap();
+    let sealed = rig.ask("leader-b", SEAL).await;
+    let document: serde_json::Value = serde_json::from_str(&sealed.body).unwrap();
+    assert_eq!(document["takeover"]["unknown"], 1, "{document}");
+    let mut text = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut client, &mut text).await;
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains("200 OK") && !text.ends_with("0\r\n\r\n"), "{text}");
+}
+
+#[tokio::test]
 async fn a_write_that_the_store_never_answers_is_given_up_on() {
     let rig = Rig::with(Options {
         response_timeout: Duration::from_secs(4),
@@ -154,6 +200,7 @@ async fn a_stale_upload_is_refused_before_it_is_sent() {
     client.write_all(format!("{head}33\r\n\r\n").as_bytes()).await.unwrap();
     let answer = read_answer(&mut client).await;
     assert_eq!(answer.status, 412, "{answer:?}");
+    assert_eq!(answer.header("connection"), Some("close"), "its body was never asked for");
     assert_eq!(rig.seen().len(), 1);
 
     let mut client = rig.connect("leader-b", false).await;

@@ -166,6 +166,7 @@ fn headers_that_touch_more() {
         ("PUT /other/k?renameObject", RENAME, "refused InvalidArgument"),
         ("GET /bucket/k", ("x-http-method-override", "DELETE"), "refused InvalidRequest"),
         ("PUT /bucket/k", ("x-amz-meta-snowball-auto-extract", "true"), "refused InvalidRequest"),
+        ("DELETE /bucket/k", ("x-minio-force-delete", "true"), "refused InvalidRequest"),
     ] {
         check(request, &[header], expected);
     }

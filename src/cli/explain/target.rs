@@ -1,0 +1,156 @@
+//! One path that a request touches: its rule, its resource, who may, and what is asked.
+
+use super::{guarantee, line};
+use crate::config::show_duration;
+use crate::fence::{Action, Token};
+use crate::protocol::http::Listener;
+use crate::protocol::http::operation::Target;
+use crate::rules::{Globs, HolderKind, Matched, Reads};
+
+/// A target of a request on a listener.
+pub(super) struct Explained<'a> {
+    pub(super) listener: &'a Listener,
+    pub(super) target: &'a Target,
+    pub(super) identity: &'a str,
+    pub(super) token: Option<Token>,
+    /// Whether the request is refused as a whole, for this target or another.
+    pub(super) is_refused: bool,
+    /// The resources that the request writes.
+    pub(super) written: &'a [Matched],
+}
+
+impl Explained<'_> {
+    /// Adds what there is to say.
+    pub(super) fn write(&self, text: &mut String) -> anyhow::Result<()> {
+        let path = &self.target.path;
+        line(text, self.target.action.as_str(), path.escape_debug())?;
+        match self.listener.rules.find(path) {
+            Ok(Some(found)) => self.matched(text, &found),
+            Ok(None) => self.unmatched(text),
+            Err(error) => {
+                line(text, "rule", format!("matches, but names no resource: {error}"))?;
+                line(text, "guarantee", guarantee::REFUSED)
+            }
+        }
+    }
+
+    fn unmatched(&self, text: &mut String) -> anyhow::Result<()> {
+        line(text, "rule", "none matches")?;
+        let unmatched = &self.listener.unmatched;
+        let globs = match self.target.action {
+            Action::Read => &unmatched.read,
+            Action::Raise | Action::Write => &unmatched.write,
+        };
+        self.may(text, self.target.action, globs)?;
+        let is_let_through = globs.contains(self.identity) && !self.is_refused;
+        line(text, "guarantee", guarantee::unmatched(self.target.action, is_let_through))
+    }
+
+    fn matched(&self, text: &mut String, found: &Matched) -> anyhow::Result<()> {
+        let Matched { rule, resource } = found;
+        line(text, "rule", format!("{} (path {})", rule.name, rule.pattern))?;
+        let captures = rule.pattern.matches(&self.target.path);
+        let names = rule.pattern.names().iter().enumerate();
+        let values = names.filter_map(|(place, name)| {
+            Some(format!("{name} = {}", captures.as_ref()?.at(place)?.escape_debug()))
+        });
+        let values: Vec<_> =
+            [format!("from {}", rule.resource)].into_iter().chain(values).collect();
+        line(text, "resource", format!("{resource} ({})", values.join(", ")))?;
+        for action in [Action::Read, Action::Write, Action::Raise] {
+            self.may(text, action, rule.who.globs(action))?;
+        }
+        for (at, asked) in self.asked(found).into_iter().enumerate() {
+            line(text, if at == 0 { "asked" } else { "" }, asked)?;
+        }
+        let settled = format!(
+            "once the store has answered to the end, or {} after its last byte (outcome unknown); a new leader \
+             waits {} a try",
+            show_duration(rule.settle_timeout),
+            show_duration(rule.takeover_timeout)
+        );
+        line(text, "settled", settled)?;
+        if self.is_refused {
+            return line(text, "guarantee", guarantee::REFUSED);
+        }
+        let fenced = guarantee::Route { listener: self.listener, rule, token: self.token };
+        for (at, sentence) in fenced.sentences(self.target.action).into_iter().enumerate() {
+            line(text, if at == 0 { "guarantee" } else { "" }, sentence)?;
+        }
+        Ok(())
+    }
+
+    fn may(&self, text: &mut String, action: Action, globs: &Globs) -> anyhow::Result<()> {
+        let answer = match globs.matching(self.identity) {
+            Some(glob) => format!("yes, by {glob}"),
+            None if globs.is_empty() => "no: nobody may".to_owned(),
+            None => "no: no glob matches this identity".to_owned(),
+        };
+        line(text, &format!("may {}", action.as_str()), answer)
+    }
+
+    /// What the gate compares, in the order of the contract's table.
+    fn asked(&self, found: &Matched) -> Vec<String> {
+        let action = self.target.action;
+        let (identity, rule) = (self.identity, &found.rule);
+        if !rule.who.may(identity, action) {
+            return vec!["nothing: refused as forbidden before the token is looked at".to_owned()];
+        }
+        let Some(token) = self.token else {
+            return vec![
+                match (action, rule.reads) {
+                    (Action::Read, Reads::Open) => "nothing: reads may come without a token",
+                    _ => "nothing: refused, because a token is required (see --token)",
+                }
+                .to_owned(),
+            ];
+        };
+        if is_beyond(token) {
+            return vec![format!("token {token}: refused as implausible, whatever the mark")];
+        }
+        let is_same = |other: &Matched| other.resource == found.resource;
+        if action == Action::Read && self.written.iter().any(is_same) {
+            return vec!["with the write of the same resource, which stands for it".to_owned()];
+        }
+        let verb = if action == Action::Read { "sealed, then forwarded" } else { "admitted" };
+        let equal = match (rule.tokens.share, rule.holder) {
+            (true, _) => format!("{verb}, whoever brought it first"),
+            (false, HolderKind::Identity) => {
+                format!("{verb} if {identity} brought it first, else refused as conflict")
+            }
+            (false, HolderKind::Certificate) => {
+                format!(
+                    "{verb} if this very certificate brought it first, else refused as conflict"
+                )
+            }
+        };
+        let above = if rule.who.may(identity, Action::Raise) {
+            format!(
+                "a takeover: the mark is raised, older writes settle, then {verb} (more than {} \
+                 above the mark: refused as implausible)",
+                rule.tokens.max_jump
+            )
+        } else {
+            "refused as forbidden: this identity may not raise".to_owned()
+        };
+        let mut asked = vec![
+            format!("token {token} against the mark"),
+            "  below it: refused as stale".to_owned(),
+            format!("  equal: {equal}"),
+            format!("  above it: {above}"),
+        ];
+        if token.incarnation() > rule.tokens.incarnation {
+            asked.push(format!(
+                "  implausible unless the mark is in incarnation {} already: the rule says {}",
+                token.incarnation(),
+                rule.tokens.incarnation
+            ));
+        }
+        asked
+    }
+}
+
+/// Whether no mark makes it plausible.
+pub(super) fn is_beyond(token: Token) -> bool {
+    token.counter() > Token::MAX.counter()
+}
