@@ -92,9 +92,8 @@ impl Admission {
     pub async fn lost(&self) {
         self.cell
             .lost(|cell| match &*self.slot() {
-                Slot::Streaming(_) => self.outranked_by().is_some(),
+                Slot::Streaming(_) | Slot::Ended => cell.outranks(self.token),
                 Slot::Sent(_) => cell.hangs_up(),
-                Slot::Ended => self.outranked_by().is_some(),
             })
             .await;
     }

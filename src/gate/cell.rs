@@ -277,6 +277,11 @@ impl Cell {
         self.lock().hang_up
     }
 
+    /// Whether the mark is above this token for certain.
+    pub(super) fn outranks(&self, token: Token) -> bool {
+        self.lock().register.mark_at_least().token > token
+    }
+
     /// The mark, if it is above that token for certain.
     pub(super) fn mark_above(&self, token: Token) -> Option<Mark> {
         let state = self.lock();

@@ -18,7 +18,7 @@ use crate::net::tls::{Alpn, Loaded};
 
 /// A client that was let in.
 pub(super) struct Greeted {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: Box<TlsStream<TcpStream>>,
     pub(super) peer: Peer,
     pub(super) alpn: Option<Alpn>,
     /// Its certificate and those it sent with it, for looking at them again.
@@ -51,7 +51,7 @@ pub(super) async fn greet<H: Handler>(
     }
     let alpn = session.alpn_protocol().and_then(Alpn::from_id);
     let peer = Peer { identity: Arc::new(identity), address };
-    Ok(Greeted { stream, peer, alpn, chain })
+    Ok(Greeted { stream: Box::new(stream), peer, alpn, chain })
 }
 
 /// What went wrong in a handshake, and what the client's side can do about it.

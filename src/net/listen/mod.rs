@@ -59,8 +59,9 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Connection {
     /// The decrypted bytes. An end of file without TLS's own goodbye is an error of kind
-    /// `UnexpectedEof`: what was cut off is not what was sent.
-    pub stream: TlsStream<TcpStream>,
+    /// `UnexpectedEof`: what was cut off is not what was sent. Boxed, because it is large and
+    /// every future that it passes through would keep room for it.
+    pub stream: Box<TlsStream<TcpStream>>,
     /// Who the client is.
     pub peer: Peer,
     /// The address that it connected to.

@@ -4,19 +4,12 @@
 
 use std::net::SocketAddr;
 
-use http::header::{
-    CONNECTION, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
-};
+use http::header::{CONNECTION, FORWARDED, HeaderMap, HeaderName, HeaderValue, TRAILER, VIA};
+use smallvec::SmallVec;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What every request of one connection is marked with.
 #[derive(Debug)]
@@ -59,15 +52,26 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    remove_where(headers, |name| {
+        matches!(
+            name,
+            "keep-alive"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "proxy-connection"
+                | "te"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    });
+}
+
+/// Removes the headers of these names. One pass over what is there is cheaper than to look for
+/// a dozen names of which hardly any ever is.
+pub fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let unwanted = |name: &&HeaderName| is_unwanted(name.as_str());
+    let names: SmallVec<[HeaderName; 4]> = headers.keys().filter(unwanted).cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }
@@ -81,9 +85,9 @@ pub fn prepare_request(
     via: &HeaderValue,
 ) {
     strip_hop_by_hop(headers);
-    for name in [HTTP2_SETTINGS, TRAILER, X_FORWARDED_PORT, X_REAL_IP] {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| {
+        matches!(name, "http2-settings" | "trailer" | "x-forwarded-port" | "x-real-ip")
+    });
     headers.insert(FORWARDED, origin.forwarded.clone());
     headers.insert(X_FORWARDED_FOR, origin.forwarded_for.clone());
     headers.insert(X_FORWARDED_HOST, host);

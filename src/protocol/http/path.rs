@@ -8,6 +8,9 @@ use super::malformed::Malformed;
 /// When the path has an encoded slash, backslash or NUL, a dot segment, an empty segment,
 /// a broken or doubled escape, raw bytes beyond ASCII, or is not UTF-8.
 pub fn decode(raw: &str) -> Result<String, Malformed> {
+    if is_plain(raw.as_bytes()) {
+        return Ok(raw.to_owned());
+    }
     let bytes = raw.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -49,6 +52,14 @@ pub fn decode(raw: &str) -> Result<String, Malformed> {
         }
     }
     Ok(path)
+}
+
+/// Whether there is nothing to decode and nothing to refuse, as most paths can be seen to be at
+/// a glance. May say no where a closer look would say yes.
+fn is_plain(raw: &[u8]) -> bool {
+    let is_clean =
+        raw.iter().all(|byte| matches!(byte, 0x21..=0x7e) && !matches!(byte, b'%' | b'\\'));
+    is_clean && !raw.windows(2).any(|pair| pair[0] == b'/' && matches!(pair[1], b'/' | b'.'))
 }
 
 fn hex(bytes: &[u8], at: usize) -> Option<u8> {

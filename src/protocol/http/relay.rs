@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, request};
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::answer::{AnswerBody, Relayed};
@@ -266,7 +266,8 @@ async fn stalled(flight: &Flight, response_timeout: Duration, body_timeout: Dura
     let started = Instant::now();
     let look = (response_timeout.min(body_timeout) / 2).max(Duration::from_millis(1));
     let (mut seen, mut seen_at) = (0, started);
-    let mut timer = pin!(sleep(if flight.is_done() { response_timeout } else { look }));
+    let first = if flight.is_done() { response_timeout } else { look };
+    let mut timer = pin!(sleep_until(started + first));
     loop {
         timer.as_mut().await;
         let now = Instant::now();

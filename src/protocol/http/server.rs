@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::{http1, http2};
@@ -39,6 +40,9 @@ use crate::telemetry::RateLimit;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// The read buffer of an HTTP/1.1 connection grows up to this while a large body comes in.
 const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// hyper's own bound of a head's lines, which it holds to without clearing memory for each head.
+const HYPER_HEADERS_MAX: usize = 100;
 
 /// What all workers share of one listener.
 pub struct Front {
@@ -136,11 +140,14 @@ pub async fn serve_connection<I>(
     let counted = Arc::clone(&activity);
     let serve = service_fn(move |request| {
         let (session, under_way) = (Arc::clone(&session), is_http2.then(|| counted.begin()));
-        async move {
+        // Boxed, or hyper would keep room for it in every connection on which nothing is asked.
+        Box::pin(async move {
             let answer = session.answer(request).await;
             Ok::<_, Infallible>(answer.map(|body| Counted { body, _under_way: under_way }))
-        }
+        })
     });
+    // Polled when it is woken, not each time that the connection is.
+    let mut drain = FuturesUnordered::from_iter([drain]);
     let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
     if is_http2 {
@@ -153,8 +160,9 @@ pub async fn serve_connection<I>(
             .serve_connection(io, serve);
         let mut connection = pin!(connection);
         tokio::select! {
+            biased;
             _ = &mut connection => return,
-            () = drain => {}
+            _ = drain.next() => {}
             () = activity.idle(limits.header_timeout) => {}
         }
         connection.as_mut().graceful_shutdown();
@@ -164,17 +172,21 @@ pub async fn serve_connection<I>(
             () = activity.idle(limits.header_timeout) => {}
         }
     } else {
-        let connection = http1::Builder::new()
+        let mut builder = http1::Builder::new();
+        if limits.headers_max != HYPER_HEADERS_MAX {
+            builder.max_headers(limits.headers_max);
+        }
+        let connection = builder
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .max_headers(limits.headers_max)
             .max_header_size(limits.header_bytes_max)
             .max_buf_size(READ_BUFFER_BYTES_MAX.max(limits.header_bytes_max))
             .serve_connection(io, serve);
         let mut connection = pin!(connection);
         tokio::select! {
+            biased;
             _ = &mut connection => return,
-            () = drain => {}
+            _ = drain.next() => {}
         }
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;

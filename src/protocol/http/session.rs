@@ -182,9 +182,11 @@ impl Session {
     /// Makes the headers fit for the store, as far as that is the same for all HTTP.
     fn prepare(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let trailers = headers.get(TE).is_some_and(|te| te.as_bytes() == b"trailers");
-        headers.remove(&self.service.front.listener.token_header);
-        headers.remove(WAIT_HEADER);
-        headers.remove(EXPECT); // What was expected of us has been answered by us.
+        let token_header = self.service.front.listener.token_header.as_str();
+        // What was expected of us has been answered by us.
+        headers::remove_where(headers, |name| {
+            name == token_header || matches!(name, "expect" | "fencing-wait")
+        });
         headers::prepare_request(headers, &self.origin, host.clone(), &self.service.front.via);
         if trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -192,15 +194,20 @@ impl Session {
                 headers.insert(CONNECTION, HeaderValue::from_static("te"));
             }
         }
-        headers.insert(HOST, host);
+        // HTTP/2 has it elsewhere.
+        if !headers.contains_key(HOST) {
+            headers.insert(HOST, host);
+        }
     }
 
     /// Makes the store's head fit for the client, and says what it was admitted under.
     fn finish(&self, headers: &mut HeaderMap, asked: &Asked) {
         headers::strip_hop_by_hop(headers);
-        headers.remove(REFUSAL_HEADER);
-        headers.remove(RESOURCE_HEADER);
-        headers.remove(TOKEN_HEADER);
+        headers::remove_where(headers, |name| {
+            [&REFUSAL_HEADER, &RESOURCE_HEADER, &TOKEN_HEADER]
+                .iter()
+                .any(|ours| ours.as_str() == name)
+        });
         for Wanted { matched, .. } in &asked.wanted {
             name_resource(headers, &matched.resource);
         }
