@@ -39,6 +39,6 @@ async fn a_frozen_writer_that_thaws_is_refused() {
     writer.wait(Duration::from_secs(30));
     let said = writer.everything();
     assert!(said.contains("status 412"), "{said}");
-    assert!(said.contains("34"), "it is told the mark: {said}");
+    assert!(said.contains("<Mark>34</Mark>"), "it is told the mark: {said}");
     assert_eq!(b.get(path).await.text(), "b");
 }
