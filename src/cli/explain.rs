@@ -95,14 +95,14 @@ fn on_listener(
             return line(text, "guarantee", guarantee::REFUSED);
         }
     };
-    let (operation, is_named_by_body, has_body, token, refused) = match preview {
+    let (operation, is_named_by_body, body, token, refused) = match preview {
         Preview::Palisade(rest) => {
             line(text, "asks", format!("Palisade itself, for {rest:?}"))?;
             let answers = "POST seal, GET status and GET whoami are answered there";
             return line(text, "guarantee", format!("nothing of it reaches the store; {answers}"));
         }
-        Preview::Store { operation, is_named_by_body, has_body, token, refused } => {
-            (operation, is_named_by_body, has_body, token, refused)
+        Preview::Store { operation, is_named_by_body, is_command, has_body, token, refused } => {
+            (operation, is_named_by_body, (is_command, has_body), token, refused)
         }
     };
     line(text, "operation", operation.name)?;
@@ -119,7 +119,7 @@ fn on_listener(
     let is_fenced = !matched(listener, &operation, None).is_empty();
     let is_refused = refused.is_some() || is_fenced && token.is_some_and(target::is_beyond);
     if !is_refused && !written.is_empty() {
-        line(text, "commit point", commit_point(&written, has_body))?;
+        line(text, "commit point", commit_point(&written, body))?;
     }
     for target in &operation.targets {
         let identity = &args.identity;
@@ -142,8 +142,11 @@ fn matched(listener: &Listener, operation: &Operation, action: Option<Action>) -
 }
 
 /// From when the request as a whole counts, and why: the earliest of its writes decides.
-fn commit_point(written: &[Matched], has_body: bool) -> String {
+fn commit_point(written: &[Matched], (is_command, has_body): (bool, bool)) -> String {
     let waits = "from then on a takeover waits for the store's answer";
+    if is_command && has_body {
+        return format!("its head, as stores may obey a command before its last byte: {waits}");
+    }
     if !has_body {
         return format!("its head, as it has no body: {waits}");
     }

@@ -122,6 +122,13 @@ fn what_decides() {
     check("GET /orders/7/a", "x", "objects", "", &["GetObject", "may come without", "open read"]);
     check("GET /orders/7/a", "db/a", "objects", "3", &["sealed, then", "sealed read"]);
     check("DELETE /orders/7/a", "db/a", "objects", "1", &["commit point  its head, as it has no"]);
+    check(
+        "POST /orders/7/a?uploadId=x",
+        "db/a",
+        "objects",
+        "1",
+        &["commit point  its head, as stores"],
+    );
     check("PUT /other/a", "z", "objects", "", &["yes, by z", "guarantee     NONE"]);
     check("GET /other/a", "z", "objects", "", &["403 no_rule", "no: nobody may", refused]);
     check("PUT /.palisade/seal", "z", "objects", "", &["itself, for \"seal\"", "nothing of it"]);

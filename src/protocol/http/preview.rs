@@ -23,6 +23,8 @@ pub enum Preview {
         operation: Operation,
         /// Whether the operation's targets stand for others, which only the body names.
         is_named_by_body: bool,
+        /// Whether the body is a command, which counts from its head on.
+        is_command: bool,
         /// Whether it has a body; where no header says so, as the method usually has it.
         has_body: bool,
         /// The token that it brings.
@@ -73,6 +75,7 @@ impl Preview {
         let takes_body = s3.as_ref().is_none_or(|s3| s3.takes_body());
         let usual = [Method::PATCH, Method::POST, Method::PUT].contains(&head.method);
         let is_named_by_body = s3.as_ref().is_some_and(|s3| s3.names_targets());
+        let is_command = s3.as_ref().is_some_and(|s3| s3.is_command());
         let decided = if is_named_by_body {
             Asked::before_body(listener, identity, &operation, token)
         } else {
@@ -86,6 +89,7 @@ impl Preview {
         };
         Ok(Self::Store {
             is_named_by_body,
+            is_command,
             has_body: if declared.is_some() { has_body } else { usual && takes_body },
             token,
             refused: decided.err().map(|problem| Refused::from(&*problem)),
