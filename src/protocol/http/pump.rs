@@ -57,34 +57,42 @@ impl Pump {
             read = read(&mut self.incoming, &self.client, self.stall_timeout) => read,
             () = self.flight.lost() => Err(AnswerFault::GivenUp),
         };
-        if let Err(fault) = read {
-            drop(self.client);
-            self.lease.close().await;
-            self.flight.lose();
-            return Err(Failure::Unknown(fault.to_string()));
-        }
+        let listens = match read {
+            Ok(listens) => listens,
+            Err(fault) => {
+                drop(self.client);
+                self.lease.close().await;
+                self.flight.lose();
+                return Err(Failure::Unknown(fault.to_string()));
+            }
+        };
         if self.flight.is_done() {
             self.lease.give_back();
         }
         self.flight.settle();
-        let _ = self.client.send(None).await;
+        if listens {
+            let _ = timeout(self.stall_timeout, self.client.send(None)).await;
+        }
         Ok(())
     }
 }
 
+/// Reads to the end, and says whether the client has been given everything.
 async fn read(
     incoming: &mut Incoming,
     client: &mpsc::Sender<Pumping>,
     stall_timeout: Duration,
-) -> Result<(), AnswerFault> {
+) -> Result<bool, AnswerFault> {
+    let mut listens = true;
     loop {
         match timeout(stall_timeout, incoming.frame()).await {
             Ok(Some(Ok(frame))) => {
-                // Without a client the rest is still read: its end is what settles.
-                let _ = client.send(Some(frame)).await;
+                // Without a client that takes it the rest is still read: its end is what settles.
+                listens = listens
+                    && matches!(timeout(stall_timeout, client.send(Some(frame))).await, Ok(Ok(())));
             }
             Ok(Some(Err(error))) => return Err(AnswerFault::Broken(error)),
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(listens),
             Err(_) => return Err(AnswerFault::Stalled),
         }
     }
