@@ -1,0 +1,98 @@
+//! Whole connections: a client's bytes in, the store's requests and the answers out.
+
+use super::rig::{Exchange, Rig, Script, Serve};
+use super::{front, judge};
+
+/// The first byte says which service and in what pieces, the others are the client's.
+///
+/// # Panics
+/// When something of [`judge::http1`] does not hold, or the next client does not get its answer.
+pub fn http1(data: &[u8]) {
+    let Some(script) = script(data) else { return };
+    with_rig(|rig| {
+        let exchange = rig.play(front::http1, &script);
+        judge::http1(script.bytes, &exchange, script.service == 0);
+        next_is_served(rig, &script);
+    });
+}
+
+/// The same for HTTP/2, behind its preface. There is no second reader for it, so the store
+/// judges alone.
+///
+/// # Panics
+/// When the store sees what is no request.
+pub fn http2(data: &[u8]) {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let Some(script) = script(data) else { return };
+    let bytes = [PREFACE, script.bytes].concat();
+    let script = Script { bytes: &bytes, ..script };
+    with_rig(|rig| {
+        let exchange = rig.play(front::http2, &script);
+        assert!(exchange.faults.is_empty(), "{script:?}: the store saw {:?}", exchange.faults);
+        let headers = exchange.seen.len();
+        assert!(headers <= script.bytes.len() / 9, "more requests than frames: {exchange:?}");
+        for seen in &exchange.seen {
+            judge::check_sent(&seen.message, &|| format!("{script:?}"));
+        }
+        next_is_served(rig, &script);
+    });
+}
+
+/// Plays the same bytes through two front ends and tells how they differ: in what the store
+/// saw, or in the status and the reason of an answer. For a front end of our own, with hyper's
+/// as the oracle.
+pub fn differ(data: &[u8], ours: Serve, oracle: Serve) -> Option<String> {
+    let script = script(data)?;
+    with_rig(|rig| {
+        let (a, b) = (rig.play(ours, &script), rig.play(oracle, &script));
+        judge::http1(script.bytes, &a, script.service == 0);
+        let (one, other) = (shown(script.bytes, &a), shown(script.bytes, &b));
+        (one != other).then(|| format!("{script:?}\nours   {one:#?}\noracle {other:#?}"))
+    })
+}
+
+/// What two front ends have to agree about.
+fn shown(bytes: &[u8], exchange: &Exchange) -> Vec<String> {
+    // The store's serials and the signature's time are different each time.
+    let volatile = ["authorization", "x-amz-date"];
+    let of_store = exchange.seen.iter().map(|seen| {
+        let message = &seen.message;
+        let mut headers: Vec<_> =
+            message.headers.iter().filter(|(name, _)| !volatile.contains(&name.as_str())).collect();
+        headers.sort();
+        format!("store {:?} {headers:?} {:?} {}", message.line, message.body, message.is_whole)
+    });
+    let of_client = judge::answers(&exchange.answers, &judge::requests(bytes));
+    let of_client = of_client.unwrap_or_else(|why| panic!("{why}: {exchange:?}"));
+    let of_client = of_client.into_iter().map(|answer| {
+        let of = |name| answer.one(name).map(String::from_utf8_lossy).unwrap_or_default();
+        format!("client {} {} {}", answer.line[1], of("fencing-refusal"), of("connection"))
+    });
+    of_store.chain(of_client).chain([format!("closed {}", exchange.closed)]).collect()
+}
+
+fn script(data: &[u8]) -> Option<Script<'_>> {
+    let (&first, bytes) = data.split_first()?;
+    let piece_bytes = [0, 1, 2, 3, 7, 16, 61, 256][usize::from(first >> 2 & 7)];
+    Some(Script { service: usize::from(first & 3), bytes, piece_bytes })
+}
+
+/// Another client, over the same connections to the store, gets its own answer.
+pub fn next_is_served(rig: &Rig, before: &Script<'_>) {
+    let bytes = b"GET /data/next HTTP/1.1\r\nHost: s\r\n\r\n";
+    let script = Script { service: before.service, bytes, piece_bytes: 0 };
+    let exchange = rig.play(front::http1, &script);
+    judge::http1(bytes, &exchange, script.service == 0);
+    let status = judge::answers(&exchange.answers, &judge::requests(bytes));
+    let status = status.unwrap_or_default().first().map(|answer| answer.line[1].clone());
+    let seen = exchange.seen.len();
+    assert_eq!((status.as_deref(), seen), (Some("200"), 1), "{exchange:?} after {before:?}");
+}
+
+/// One rig a thread, made once: what is left of one run is what the next one finds.
+pub fn with_rig<T>(work: impl FnOnce(&Rig) -> T) -> T {
+    thread_local! {
+        static RIG: Rig = Rig::new();
+    }
+    RIG.with(work)
+}
