@@ -15,11 +15,50 @@ const INPUT_MAX_BYTES: usize = 4096;
 
 /// What parsers care for.
 const WORDS: &[&[u8]] = &[
-    b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b"/", b"//", b"..", b"%2F", b"%00", b"%", b"?",
-    b"&", b"=", b"+", b";", b",", b"0", b"7", b"-1", b"\xff", b"{", b"}", b"*", b"**", b"<", b">",
-    b"\r\n\r\n", b"0\r\n\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n",
-    b"Host: s\r\n", b"Fencing-Token: 7\r\n", b"Connection: close\r\n", b"HTTP/1.1", b"GET ", b"PUT ",
-    b"/data/", b"18446744073709551616", b"ffffffffffffffff", b"x-amz-", b"aws-chunked",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b"/",
+    b"//",
+    b"..",
+    b"%2F",
+    b"%00",
+    b"%",
+    b"?",
+    b"&",
+    b"=",
+    b"+",
+    b";",
+    b",",
+    b"0",
+    b"7",
+    b"-1",
+    b"\xff",
+    b"{",
+    b"}",
+    b"*",
+    b"**",
+    b"<",
+    b">",
+    b"\r\n\r\n",
+    b"0\r\n\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Host: s\r\n",
+    b"Fencing-Token: 7\r\n",
+    b"Connection: close\r\n",
+    b"HTTP/1.1",
+    b"GET ",
+    b"PUT ",
+    b"/data/",
+    b"18446744073709551616",
+    b"ffffffffffffffff",
+    b"x-amz-",
+    b"aws-chunked",
 ];
 
 /// A generator that is the same everywhere (SplitMix64).
@@ -83,7 +122,11 @@ fn number(name: &str) -> Option<u64> {
 
 fn brief(name: &'static str) {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(match name {
+        // The same bytes.
+        "front_ends" => "connection_http1",
+        name => name,
+    });
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
@@ -121,7 +164,21 @@ macro_rules! targets {
 }
 
 targets! {
+    admin
+    aws_chunked
+    certificate
+    config
     connection_http1
     connection_http2
+    delete_objects
+    front_ends
+    head
+    ledger_file
+    path
+    refusal_document
+    rules
+    s3_address
     store_answer
+    tls_files
+    token
 }

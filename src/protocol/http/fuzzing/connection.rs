@@ -38,6 +38,17 @@ pub fn http2(data: &[u8]) {
     });
 }
 
+/// Two front ends over the same bytes: today hyper's with itself, which shows that a run is the
+/// same each time, so that a difference is one.
+///
+/// # Panics
+/// When they differ.
+pub fn front_ends(data: &[u8]) {
+    if let Some(difference) = differ(data, front::http1, front::http1) {
+        panic!("{difference}");
+    }
+}
+
 /// Plays the same bytes through two front ends and tells how they differ: in what the store
 /// saw, or in the status and the reason of an answer. For a front end of our own, with hyper's
 /// as the oracle.

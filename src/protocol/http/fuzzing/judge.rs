@@ -31,10 +31,7 @@ pub fn answers(bytes: &[u8], requests: &[Message]) -> Result<Vec<Message>, Strin
 ///
 /// # Errors
 /// As before.
-pub fn answers_cut(
-    mut bytes: &[u8],
-    requests: &[Message],
-) -> Result<(Vec<Message>, bool), String> {
+pub fn answers_cut(mut bytes: &[u8], requests: &[Message]) -> Result<(Vec<Message>, bool), String> {
     let mut methods = requests.iter().map(|request| request.line[0].as_str());
     let mut found: Vec<Message> = Vec::new();
     while !bytes.is_empty() {
@@ -136,7 +133,9 @@ fn is_same(asked: &Message, seen: &Seen, is_plain_http: bool) -> bool {
 fn origin_form(target: &str) -> &str {
     let target = target.split('#').next().unwrap_or_default();
     match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("", |at| &rest[at..]),
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("", |at| &rest[at..])
+        }
         _ => target,
     }
 }

@@ -149,7 +149,9 @@ impl Record {
 fn answer(serial: u64, method: &str, target: &str) -> Vec<u8> {
     let text = format!("<{serial}>");
     let (hint, early) = match target {
-        _ if target.contains("/hint") => ("HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n", "200 OK"),
+        _ if target.contains("/hint") => {
+            ("HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n", "200 OK")
+        }
         _ if target.contains("/early") => ("", "403 Forbidden"),
         _ => ("", "200 OK"),
     };

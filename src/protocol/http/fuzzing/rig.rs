@@ -16,6 +16,7 @@ use super::origin::{Record, Seen};
 use crate::audit::Audit;
 use crate::fence::{Action, Claim, Token, TokenRules};
 use crate::gate::{self, Bid, Gate};
+use crate::ledger::Ledger;
 use crate::ledger::embedded::{self, Embedded};
 use crate::net::connect::{ClientTls, Endpoint, Upstream, Version};
 use crate::net::identity::{Identity, Peer, Source};
@@ -37,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PIPE_BYTES: usize = 1 << 18;
 
 /// Serves one connection: what is under test.
-pub type Serve = fn(DuplexStream, Peer, Arc<Service>) -> Pin<Box<dyn Future<Output = ()>>>;
+pub type Serve = fn(DuplexStream, Peer, Arc<Service>) -> Serving;
 
 /// What a run shall be.
 #[derive(Clone, Debug)]
@@ -67,6 +68,10 @@ pub struct Exchange {
 pub struct Rig {
     runtime: tokio::runtime::Runtime,
     services: Vec<Arc<Service>>,
+    /// The fences.
+    pub gate: Arc<Gate>,
+    /// Where their marks are.
+    pub ledger: Arc<dyn Ledger>,
     /// What the store sees and says.
     pub record: Record,
     _folder: TempDir,
@@ -79,13 +84,15 @@ impl Rig {
         let runtime = runtime.expect("a runtime");
         let folder = tempfile::tempdir().expect("a temporary directory");
         let record = Record::default();
-        let services = runtime.block_on(async {
+        let (services, gate, ledger) = runtime.block_on(async {
             let store = record.serve().await;
             let path = folder.path().join("ledger");
             let ledger = Embedded::open(&path, embedded::Settings::default()).expect("a ledger");
             let handle = tokio::runtime::Handle::current();
             let settings = gate::Settings::default();
-            let gate = Arc::new(Gate::new(Arc::new(ledger), settings, Audit::disabled(), handle));
+            let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+            let gate = Gate::new(Arc::clone(&ledger), settings, Audit::disabled(), handle);
+            let gate = Arc::new(gate);
             let rules = rules();
             for rule in rules.iter() {
                 seal(&gate, rule).await;
@@ -95,9 +102,14 @@ impl Rig {
                 let front = Front::new(listener, Arc::clone(&gate), Audit::disabled(), "fuzz");
                 Service::new(front.expect("no certificates are named"))
             };
-            flavors().into_iter().map(service).collect()
+            (flavors().into_iter().map(service).collect(), gate, ledger)
         });
-        Self { runtime, services, record, _folder: folder }
+        Self { runtime, services, gate, ledger, record, _folder: folder }
+    }
+
+    /// What is shared by the connections of a service.
+    pub fn front(&self, service: usize) -> Arc<Front> {
+        Arc::clone(&self.services[service % self.services.len()].front)
     }
 
     /// Plays a script on a connection of its own.
@@ -111,13 +123,7 @@ impl Rig {
             let (client, server) = tokio::io::duplex(PIPE_BYTES);
             let mut served = Some(serve(server, peer(), Arc::clone(&service)));
             let mut client = Client { stream: client, got: Vec::new() };
-            let size = if script.piece_bytes == 0 { usize::MAX } else { script.piece_bytes };
-            for piece in script.bytes.chunks(size.min(script.bytes.len().max(1))) {
-                // It may have hung up, and then it reads no more.
-                let _ = client.stream.write_all(piece).await;
-                turn(&mut served).await;
-                client.take();
-            }
+            client.say(script.bytes, script.piece_bytes, &mut served).await;
             self.settle(&mut served, &mut client).await;
             let closed = served.is_none();
             let _ = client.stream.shutdown().await;
@@ -138,6 +144,32 @@ impl Rig {
         })
     }
 
+    /// What comes back from another kind of server, which may have to wait for the ledger's
+    /// thread.
+    pub fn converse(
+        &self,
+        serve: impl FnOnce(DuplexStream) -> Serving,
+        bytes: &[u8],
+        piece_bytes: usize,
+    ) -> Vec<u8> {
+        self.runtime.block_on(async {
+            let (client, server) = tokio::io::duplex(PIPE_BYTES);
+            let mut served = Some(serve(server));
+            let mut client = Client { stream: client, got: Vec::new() };
+            client.say(bytes, piece_bytes, &mut served).await;
+            loop {
+                let before = client.got.len();
+                self.settle(&mut served, &mut client).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                self.settle(&mut served, &mut client).await;
+                if client.got.len() == before {
+                    break;
+                }
+            }
+            client.got
+        })
+    }
+
     /// Lets everything happen that can.
     async fn settle(&self, served: &mut Option<Serving>, client: &mut Client) {
         let begun = Instant::now();
@@ -153,7 +185,8 @@ impl Rig {
     }
 }
 
-type Serving = Pin<Box<dyn Future<Output = ()>>>;
+/// A connection being served.
+pub type Serving = Pin<Box<dyn Future<Output = ()>>>;
 
 /// One turn of everything.
 async fn turn(served: &mut Option<Serving>) {
@@ -172,6 +205,17 @@ struct Client {
 }
 
 impl Client {
+    /// Sends bytes in pieces of that size; 0 is in one.
+    async fn say(&mut self, bytes: &[u8], piece_bytes: usize, served: &mut Option<Serving>) {
+        let size = if piece_bytes == 0 { bytes.len().max(1) } else { piece_bytes };
+        for piece in bytes.chunks(size) {
+            // It may have hung up, and then it reads no more.
+            let _ = self.stream.write_all(piece).await;
+            turn(served).await;
+            self.take();
+        }
+    }
+
     /// Takes what is there.
     fn take(&mut self) {
         let mut space = [0; 4096];

@@ -42,11 +42,7 @@ pub enum Ends {
 ///
 /// # Errors
 /// Why it is none.
-pub fn first(
-    bytes: &[u8],
-    manner: Manner,
-    ends: Ends,
-) -> Result<Option<(Message, usize)>, String> {
+pub fn first(bytes: &[u8], manner: Manner, ends: Ends) -> Result<Option<(Message, usize)>, String> {
     let mut rest = Rest { bytes, at: 0, manner };
     let line = loop {
         let Some(line) = rest.line()? else { return Ok(None) };
@@ -139,7 +135,10 @@ fn first_line(line: &[u8]) -> Result<[String; 3], String> {
         }
         false => {
             let is_version = matches!(three, b"HTTP/1.1" | b"HTTP/1.0");
-            is_token(one) && !two.is_empty() && two.iter().all(|b| *b > 0x20 && *b != 0x7f) && is_version
+            is_token(one)
+                && !two.is_empty()
+                && two.iter().all(|b| *b > 0x20 && *b != 0x7f)
+                && is_version
         }
     };
     let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
