@@ -9,6 +9,7 @@ mod demo;
 mod edges;
 mod frozen;
 mod history;
+mod hostile;
 mod leaders;
 mod naive;
 mod operators;

@@ -36,6 +36,12 @@ impl ClientBody {
         self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
+    /// Whether nothing can follow the bytes that were announced: on HTTP/2 only the end of the
+    /// stream says so, and a stream with more bytes was malformed from its beginning.
+    pub fn ends_as_announced(&self) -> bool {
+        !self.is_http2 || self.is_empty()
+    }
+
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
         self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())

@@ -56,6 +56,12 @@ pub fn check<'a>(
             "send the method and the path that are meant",
         ));
     }
+    if let Some(name) = headers.keys().find(|name| passes_for_another(name, token_header)) {
+        return Err(Malformed::new(
+            format!("some servers take {name} for the header with - in the place of _"),
+            "leave it out, or write it with -",
+        ));
+    }
     framing(headers)?;
     if let Some(expected) = headers.get(EXPECT)
         && !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")
@@ -82,6 +88,19 @@ pub fn check<'a>(
             "the target is no path of this server",
             "send a path that begins with /",
         )),
+    }
+}
+
+/// CGI and its kin do not tell `_` from `-`: to them it is a header that decides something here,
+/// or a second one beside it.
+fn passes_for_another(name: &HeaderName, token_header: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.contains('_') && {
+        let plain = name.replace('_', "-");
+        let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
+        plain == token_header.as_str()
+            || framing.iter().any(|header| header.as_str() == plain)
+            || OVERRIDES.contains(&plain.as_str())
     }
 }
 

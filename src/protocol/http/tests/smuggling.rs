@@ -47,6 +47,14 @@ async fn ambiguous_requests_never_reach_the_store() {
             400,
         ),
         ("GET /data/1/x HTTP/1.1\r\nHost: s\r\nX-Original-URL: /data/2/x\r\n\r\n".to_owned(), 400),
+        (
+            "GET /data/1/x HTTP/1.1\r\nHost: s\r\nX_HTTP_Method-Override: PUT\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            format!("PUT /data/1/x HTTP/1.1\r\n{t}Fencing_Token: 9\r\nContent-Length: 1\r\n\r\na"),
+            400,
+        ),
         // Framing.
         (
             format!(
