@@ -6,8 +6,9 @@
 //! downgrades, and the places where S3 has two ways to say one thing.
 
 mod frames;
-mod http1;
+mod framing;
 mod http2;
+mod meaning;
 mod recorder;
 mod s3;
 
@@ -164,7 +165,8 @@ async fn play(stage: Stage, cases: Vec<Case>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_over_http_1() {
-    play(Stage::http().await, http1::cases()).await;
+    let cases = framing::cases().into_iter().chain(meaning::cases()).collect();
+    play(Stage::http().await, cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

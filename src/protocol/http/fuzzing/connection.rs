@@ -11,7 +11,7 @@ pub fn http1(data: &[u8]) {
     let Some(script) = script(data) else { return };
     with_rig(|rig| {
         let exchange = rig.play(front::http1, &script);
-        judge::http1(script.bytes, &exchange, script.service == 0);
+        judge::http1(script.bytes, &exchange, script.service);
         next_is_served(rig, &script);
     });
 }
@@ -32,7 +32,7 @@ pub fn http2(data: &[u8]) {
         let headers = exchange.seen.len();
         assert!(headers <= script.bytes.len() / 9, "more requests than frames: {exchange:?}");
         for seen in &exchange.seen {
-            judge::check_sent(&seen.message, &|| format!("{script:?}"));
+            judge::check_sent(&seen.message, script.service, &|| format!("{script:?}"));
         }
         next_is_served(rig, &script);
     });
@@ -56,7 +56,7 @@ pub fn differ(data: &[u8], ours: Serve, oracle: Serve) -> Option<String> {
     let script = script(data)?;
     with_rig(|rig| {
         let (a, b) = (rig.play(ours, &script), rig.play(oracle, &script));
-        judge::http1(script.bytes, &a, script.service == 0);
+        judge::http1(script.bytes, &a, script.service);
         let (one, other) = (shown(script.bytes, &a), shown(script.bytes, &b));
         (one != other).then(|| format!("{script:?}\nours   {one:#?}\noracle {other:#?}"))
     })
@@ -93,7 +93,7 @@ pub fn next_is_served(rig: &Rig, before: &Script<'_>) {
     let bytes = b"GET /data/next HTTP/1.1\r\nHost: s\r\n\r\n";
     let script = Script { service: before.service, bytes, piece_bytes: 0 };
     let exchange = rig.play(front::http1, &script);
-    judge::http1(bytes, &exchange, script.service == 0);
+    judge::http1(bytes, &exchange, script.service);
     let status = judge::answers(&exchange.answers, &judge::requests(bytes));
     let status = status.unwrap_or_default().first().map(|answer| answer.line[1].clone());
     let seen = exchange.seen.len();

@@ -29,6 +29,10 @@ use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Rules, 
 pub const TOKEN: &str = "7";
 /// The client.
 pub const LEADER: &str = "leader";
+/// The number of the service that speaks any HTTP.
+pub const HTTP: usize = 0;
+/// The number of the one that keeps the clients' signatures.
+pub const PASSED_THROUGH: usize = 3;
 /// Turns of the runtime without any byte moving, after which none will. Each polls everything
 /// that is ready, and the sockets.
 const QUIET_TURNS: u32 = 24;
