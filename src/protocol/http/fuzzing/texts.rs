@@ -12,6 +12,8 @@ pub fn path(data: &[u8]) {
     let Ok(path) = path::decode(raw) else { return };
     let once: Vec<u8> = percent_encoding::percent_decode_str(raw).collect();
     assert_eq!(path.as_bytes(), once, "{raw:?}");
+    let slashes = |text: &str| text.matches('/').count();
+    assert_eq!(slashes(raw), slashes(&path), "{raw:?}");
     let twice: Vec<u8> = percent_encoding::percent_decode_str(&path).collect();
     if raw.starts_with('/') {
         for reading in [&once[..], &twice[..]] {

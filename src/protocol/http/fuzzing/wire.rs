@@ -20,7 +20,8 @@ pub struct Message {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Manner {
     /// What RFC 9112 allows a server to take: lines that end in LF alone, empty lines before a
-    /// request, extensions of chunks, trailers, a length beside chunks (which is ignored).
+    /// request, extensions of chunks, trailers, a length beside chunks (which is ignored), the
+    /// same length twice.
     Lenient,
     /// One form for each thing: what Palisade may send to a store and to a client.
     Strict,
@@ -157,7 +158,10 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), String> {
 
 fn body(message: &mut Message, rest: &mut Rest<'_>, ends: Ends) -> Result<(), String> {
     let codings: Vec<_> = message.all("transfer-encoding").collect();
-    let lengths: Vec<_> = message.all("content-length").collect();
+    let mut lengths: Vec<_> = message.all("content-length").collect();
+    if rest.manner == Manner::Lenient {
+        lengths.dedup(); // RFC 9110 section 8.6 lets the same one stand twice.
+    }
     match (&codings[..], &lengths[..]) {
         ([], []) if ends == Ends::AtClose => {
             message.body = rest.take(u64::MAX).to_vec();
