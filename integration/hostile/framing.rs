@@ -1,7 +1,7 @@
 //! HTTP/1.1: where a request ends.
 
 use super::Then::{Closes, GoesOn};
-use super::{Case, cut, passed_over, refused, taken};
+use super::{Case, cut, refused, taken};
 
 /// What makes a write of a request.
 pub const T: &str = "Host: localhost\r\nFencing-Token: 33\r\n";
