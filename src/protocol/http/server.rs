@@ -14,7 +14,7 @@ use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,7 @@ use super::read_ahead::READ_AHEADS_MAX;
 use super::session::Session;
 use super::settings::Listener;
 use super::speech::Speech;
+use super::streams::{self, Streams};
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
@@ -151,7 +152,8 @@ pub async fn serve_connection<I>(
     let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
     if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let streams = Streams { stall_timeout: limits.body_stall_timeout };
+        let connection = http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
@@ -216,7 +218,7 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        streams::note(Pin::new(&mut self.body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
