@@ -52,6 +52,8 @@ async fn slow_clients_are_sent_away() {
             assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         });
         join_all(drips).await;
+        let idle = "palisade_http_connections_ended_total{listener=\"main\",reason=\"idle\"}";
+        assert!(metric(&rig.metrics().await, idle) >= 20.0);
     })
     .await;
     endure(&mut rig, "a stalled body", async |rig| {
@@ -103,6 +105,8 @@ async fn who_does_not_read_is_not_waited_for() {
         let deaf = join_all(deaf).await;
         let open = "palisade_connections_open{listener=\"main\"}";
         eventually("they are cut", async || metric(&rig.metrics().await, open) <= 1.0).await;
+        let unread = "palisade_http_connections_ended_total{listener=\"main\",reason=\"unread\"}";
+        assert_eq!(metric(&rig.metrics().await, unread), 10.0);
         drop(deaf);
     })
     .await;
@@ -124,6 +128,8 @@ async fn who_does_not_read_is_not_waited_for() {
             let frame = h2::next(&mut wire).await.expect("only the streams end");
             reset += u32::from(frame.kind == h2::RST_STREAM);
         }
+        let unread = "palisade_http_streams_ended_total{listener=\"main\",reason=\"unread\"}";
+        assert_eq!(metric(&rig.metrics().await, unread), 50.0);
     })
     .await;
 }
@@ -192,6 +198,8 @@ async fn floods_of_frames_are_stopped() {
         })
         .await;
     }
+    let malformed = "palisade_http_connections_ended_total{listener=\"main\",reason=\"malformed\"}";
+    assert!(metric(&rig.metrics().await, malformed) >= 4.0, "those that were ended");
     let status = rig.client("leader-a").get("/.palisade/status?path=/fenced/rapid/x").await.json();
     assert_eq!((&status["streaming"], &status["sent"]), (&0.into(), &0.into()), "{status}");
 }

@@ -13,7 +13,7 @@ use crate::protocol::http::{Flavor, Limits};
 use crate::rules::{CommitPoint, HolderKind, Reads};
 use crate::{audit, gate};
 
-const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
+pub(super) const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
 
 #[test]
 fn the_example_is_valid_and_shows_the_defaults() {

@@ -137,6 +137,7 @@ pub async fn serve_connection<I>(
     let limits = service.front.listener.limits;
     let activity = Arc::new(Activity::default());
     let origin = Origin::new(peer.address);
+    let front = Arc::clone(&service.front);
     let session = Arc::new(Session { service, peer, origin, is_http2 });
     let counted = Arc::clone(&activity);
     let serve = service_fn(move |request| {
@@ -152,7 +153,8 @@ pub async fn serve_connection<I>(
     let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
     if is_http2 {
-        let streams = Streams { stall_timeout: limits.body_stall_timeout };
+        let stalled = front.metrics.streams_unread.clone();
+        let streams = Streams { stall_timeout: limits.body_stall_timeout, stalled };
         let connection = http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
@@ -163,14 +165,14 @@ pub async fn serve_connection<I>(
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            end = &mut connection => return front.metrics.ended(&end),
             _ = drain.next() => {}
-            () = activity.idle(limits.header_timeout) => {}
+            () = activity.idle(limits.header_timeout) => front.metrics.ended_idle(),
         }
         connection.as_mut().graceful_shutdown();
         // A client that answers nothing cannot hold on to it.
         tokio::select! {
-            _ = &mut connection => {}
+            end = &mut connection => front.metrics.ended(&end),
             () = activity.idle(limits.header_timeout) => {}
         }
     } else {
@@ -187,11 +189,11 @@ pub async fn serve_connection<I>(
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            end = &mut connection => return front.metrics.ended(&end),
             _ = drain.next() => {}
         }
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        front.metrics.ended(&connection.await);
     }
 }
 

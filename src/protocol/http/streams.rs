@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::rt::Executor;
+use metrics::Counter;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Whom the stream that is polled waits for.
@@ -30,10 +31,12 @@ thread_local! {
 }
 
 /// Runs the streams of a connection, each for as long as its client takes what it is given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Streams {
     /// How long a piece of an answer may wait for its client. Seen after one to two of it.
     pub stall_timeout: Duration,
+    /// Counts those that were ended.
+    pub stalled: Counter,
 }
 
 /// Notes what a body has answered when it was polled.
@@ -44,12 +47,13 @@ pub fn note<T>(polled: Poll<T>) -> Poll<T> {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        tokio::spawn(watched(stream, self.stall_timeout));
+        tokio::spawn(watched(stream, self.clone()));
     }
 }
 
 /// Dropped in the middle, h2 resets the stream and forgets what it has not sent of it.
-async fn watched(stream: impl Future<Output = ()>, stall_timeout: Duration) {
+async fn watched(stream: impl Future<Output = ()>, streams: Streams) {
+    let stall_timeout = streams.stall_timeout;
     let mut stream = pin!(stream);
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     let (mut for_client, mut moved) = (false, false);
@@ -72,6 +76,7 @@ async fn watched(stream: impl Future<Output = ()>, stall_timeout: Duration) {
         });
         while timer.as_mut().poll(cx).is_ready() {
             if !std::mem::take(&mut moved) {
+                streams.stalled.increment(1);
                 return Poll::Ready(());
             }
             timer.as_mut().reset(Instant::now() + stall_timeout);
