@@ -138,6 +138,6 @@ async fn a_write_without_an_answer_is_told_so_at_the_end() {
     let ended = rig.palisade().wait(Duration::from_secs(10));
     assert_eq!(ended.code(), Some(3), "{}", rig.palisade().everything());
     rig.run().await;
-    let starts = rig.audit().into_iter().filter(|line| line["event"] == "start");
-    assert_eq!(starts.last().unwrap()["detail"]["unclean_end_before"], true);
+    let mut starts = rig.audit().into_iter().filter(|line| line["event"] == "start");
+    assert_eq!(starts.next_back().unwrap()["detail"]["unclean_end_before"], true);
 }

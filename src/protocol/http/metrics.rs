@@ -118,10 +118,10 @@ impl Metrics {
         while let Some(cause) = source {
             if let Some(io) = cause.downcast_ref::<io::Error>() {
                 // Of any other kind, the client has hung up.
-                return match io.kind() {
-                    io::ErrorKind::TimedOut => self.unread.increment(1),
-                    _ => (),
-                };
+                if io.kind() == io::ErrorKind::TimedOut {
+                    self.unread.increment(1);
+                }
+                return;
             }
             source = cause.source();
         }
