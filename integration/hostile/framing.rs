@@ -25,7 +25,9 @@ fn lengths() -> Vec<Case> {
     let mut cases = vec![
         // CL.0: a body where there should be none.
         refused(&[400], format!("GET @ HTTP/1.1\r\n{T}Content-Length: {inner}\r\n\r\n{INNER}")),
-        refused(&[400], format!("GET @ HTTP/1.1\r\n{T}{CHUNKED}\r\n0\r\n\r\n{INNER}")),
+        refused(&[400], format!("GET @ HTTP/1.1\r\n{T}{CHUNKED}\r\n1\r\na\r\n0\r\n\r\n{INNER}")),
+        // Some clients announce a body with every request, and then send none.
+        taken(&["GET @"], GoesOn, format!("GET @ HTTP/1.1\r\n{T}{CHUNKED}\r\n0\r\n\r\n")),
         taken(
             &["DELETE @ abc"],
             GoesOn,

@@ -187,8 +187,9 @@ fn cases(path: &str) -> Vec<Case> {
     let length = |length| head(path, &[], &[("content-length", length)]);
     add("a body too short", broken, &[], true, whole(&length("2")));
     add("a length and no body", broken, &[], false, headers(END_STREAM, 1, &length("2")));
-    // Not here: `content-length: 0` and then DATA. As declared it is whole at its head, so
-    // whether it is carried out depends on which frame is seen first.
+    add("a length of 0 and a body", broken, &[], true, whole(&length("0")));
+    let none = [headers(0, 1, &length("0")), data(END_STREAM, 1, b"")];
+    add("a length of 0 and an empty end", ok, &["PUT @"], false, none.concat());
     let long = [headers(0, 1, &length("1")), data(0, 1, b"a"), data(END_STREAM, 1, b"b")];
     add("a body too long", broken, &[], true, long.concat());
     let cut = [

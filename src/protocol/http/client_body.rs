@@ -42,17 +42,21 @@ impl ClientBody {
     }
 
     /// Some clients announce a body with every request and send none with GET or DELETE: chunked
-    /// without a chunk, or an HTTP/2 stream that ends only with a second frame.
+    /// without a chunk, or an HTTP/2 stream that ends only with a second frame. On HTTP/2 a length
+    /// of 0 is looked at, too: with more than that behind it, the request was never one.
     pub async fn look(&mut self, method: &Method) {
         let has_usually_none =
             matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
-        if !has_usually_none || self.waits || self.is_empty() || self.len().is_some() {
+        let is_of_none = self.is_http2 && self.len() == Some(0);
+        let is_worth_it = is_of_none || has_usually_none && self.len().is_none();
+        if !is_worth_it || self.waits || self.is_empty() {
             return;
         }
         let first = poll_fn(|cx| self.poll_chunk(cx));
-        if let Ok(first) = timeout(EMPTY_TIMEOUT, first).await {
-            self.first = first;
-        }
+        self.first = match timeout(EMPTY_TIMEOUT, first).await {
+            Ok(first) => first,
+            Err(_) => is_of_none.then_some(Err(BodyFault::Broken)),
+        };
     }
 
     /// Whether there is nothing to read, now or later.
@@ -68,7 +72,10 @@ impl ClientBody {
 
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
-        self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())
+        match &self.first {
+            Some(Err(_)) => None,
+            _ => self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact()),
+        }
     }
 
     /// Whether the connection is of no use any more once this is refused: the client waits with
