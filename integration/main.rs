@@ -6,6 +6,7 @@ mod config_errors;
 mod contract;
 mod crash;
 mod demo;
+mod dependencies;
 mod edges;
 mod frozen;
 mod history;

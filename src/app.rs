@@ -166,6 +166,11 @@ impl Running {
         self.audit.record(audit::Event { event: "reload", ..audit::Event::default() });
     }
 
+    /// How long [`Running::shutdown`] takes at most.
+    pub fn shutdown_max(&self) -> Duration {
+        self.drain_timeout + CLOSE_MIN + AUDIT_TIMEOUT
+    }
+
     /// Takes no new connections, lets requests finish for as long as `drain_timeout`, and
     /// gives all grants up if nothing is left in flight.
     pub async fn shutdown(self) -> Ended {

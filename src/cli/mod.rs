@@ -14,6 +14,7 @@ mod health;
 mod resources;
 mod run;
 mod store;
+mod supervisor;
 
 /// A reverse proxy that refuses the writes of stale leaders before they reach the store.
 #[derive(Debug, Parser)]
