@@ -16,6 +16,7 @@ mod operators;
 mod origin;
 mod rig;
 mod s3_modes;
+mod supervised;
 mod takeover;
 mod tidy;
 mod trust;
