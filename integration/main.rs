@@ -16,6 +16,7 @@ mod operators;
 mod origin;
 mod rig;
 mod s3_modes;
+mod shipped;
 mod supervised;
 mod takeover;
 mod tidy;
