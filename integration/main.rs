@@ -1,5 +1,6 @@
 //! The integration tests: the real binary, real stores, real clients.
 
+mod attacks;
 mod audited;
 mod clients;
 mod config_errors;
@@ -7,16 +8,20 @@ mod contract;
 mod crash;
 mod demo;
 mod dependencies;
+mod drain;
 mod edges;
 mod frozen;
+mod h2;
 mod history;
 mod leaders;
+mod limits;
 mod naive;
 mod operators;
 mod origin;
 mod rig;
 mod s3_modes;
 mod shipped;
+mod siege;
 mod supervised;
 mod takeover;
 mod tidy;

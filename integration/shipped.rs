@@ -9,9 +9,9 @@ use crate::rig::{Certs, free_address, palisade, python, run};
 
 /// What the configuration calls its folders.
 const FOLDERS: [&str; 2] = ["/etc/palisade", "/var/lib/palisade"];
-/// What an end may take after `drain_timeout`, and that at its default. `integration/supervised.rs`
-/// looks at what the binary says of it.
-const END_S: u64 = 30 + 7;
+/// What an end may take at most with the default `drain_timeout`; supervised.rs looks at what
+/// the binary says of it.
+const END_S: u64 = 40;
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

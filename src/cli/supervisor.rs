@@ -13,7 +13,7 @@ pub(super) fn ready() {
 }
 
 /// It drains, and has ended after that time at the latest: so no `TimeoutStopSec` has to be
-/// kept above the `drain_timeout` of the configuration.
+/// kept above what the configuration says of draining.
 pub(super) fn draining(longest: Duration) {
     let usec = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
     let status = NotifyState::Status("draining");
