@@ -33,7 +33,7 @@ mod tests {
         run(Args { out: out.clone() }).unwrap();
         for (page, word) in [
             ("palisade.1", "palisade\\-explain(1)"),
-            ("palisade-run.1", "PALISADE_CONFIG"),
+            ("palisade-run.1", "SIGHUP"),
             ("palisade-certs-client.1", "identity"),
         ] {
             let text = std::fs::read_to_string(out.join(page)).unwrap();
