@@ -17,6 +17,8 @@ mod rig;
 mod s3_modes;
 mod takeover;
 mod tidy;
+mod torture;
+mod trial;
 mod trust;
 mod upstreams;
 mod wire;
