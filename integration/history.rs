@@ -135,8 +135,7 @@ pub fn journal_from(path: &Path, start: u64) -> (Vec<Applied>, u64) {
 /// # Errors
 /// Every violation, one a line.
 pub fn check(applied: &[Applied], answers: &Answers) -> Result<(), String> {
-    let round =
-        Round { applied: applied.to_vec(), answers: answers.clone(), ..Round::default() };
+    let round = Round { applied: applied.to_vec(), answers: answers.clone(), ..Round::default() };
     Judge::default().round(&round, |_| false)
 }
 

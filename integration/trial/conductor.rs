@@ -297,11 +297,7 @@ impl Conductor {
 }
 
 /// A new leader of a resource, which has to be let in within a bound.
-pub(super) async fn open(
-    crew: &Crew,
-    who: &str,
-    resource: &str,
-) -> Result<(u64, Client), String> {
+pub(super) async fn open(crew: &Crew, who: &str, resource: &str) -> Result<(u64, Client), String> {
     let token = crew.log.token(resource, 1);
     let client = crew.client(who, token);
     let until = Instant::now() + PATIENCE;
@@ -335,4 +331,3 @@ async fn takeovers(crew: Crew, stage: String, count: u64) {
         while older.try_join_next().is_some() {}
     }
 }
-

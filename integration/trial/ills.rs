@@ -130,19 +130,27 @@ impl Conductor {
         std::fs::write(&body, vec![b'a'; 1 << 20]).unwrap();
         let (cert, key) = self.rig.certs.of("leader-a");
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "--limit-rate", "512K", "-H", "Expect:", "-w", "\nstatus %{http_code}\n"])
-            .args(["-H", &format!("Fencing-Token: {token}")])
-            .args(["-H", &format!("x-amz-meta-token: {token}")])
-            .args(["-H", &format!("x-amz-meta-write: {name}")])
-            .arg("--cacert")
-            .arg(&self.rig.certs.ca)
-            .arg("--cert")
-            .arg(cert)
-            .arg("--key")
-            .arg(key)
-            .arg("-T")
-            .arg(&body)
-            .arg(format!("https://localhost:{}/{stage}/object-0", self.rig.address.port()));
+        curl.args([
+            "-sS",
+            "--limit-rate",
+            "512K",
+            "-H",
+            "Expect:",
+            "-w",
+            "\nstatus %{http_code}\n",
+        ])
+        .args(["-H", &format!("Fencing-Token: {token}")])
+        .args(["-H", &format!("x-amz-meta-token: {token}")])
+        .args(["-H", &format!("x-amz-meta-write: {name}")])
+        .arg("--cacert")
+        .arg(&self.rig.certs.ca)
+        .arg("--cert")
+        .arg(cert)
+        .arg("--key")
+        .arg(key)
+        .arg("-T")
+        .arg(&body)
+        .arg(format!("https://localhost:{}/{stage}/object-0", self.rig.address.port()));
         let mut writer = Process::start(&mut curl, "curl", self.rig.dir());
         self.sees(&stage, |status| status["streaming"] == 1).await?;
         writer.freeze();

@@ -181,7 +181,8 @@ impl Log {
 impl Notes {
     /// How long the store stood still between two moments.
     pub fn stalled_ms(&self, from_ms: u64, to_ms: u64) -> u64 {
-        let overlap = |&(start, end): &(u64, u64)| end.min(to_ms).saturating_sub(start.max(from_ms));
+        let overlap =
+            |&(start, end): &(u64, u64)| end.min(to_ms).saturating_sub(start.max(from_ms));
         self.stalls_ms.iter().map(overlap).sum()
     }
 }

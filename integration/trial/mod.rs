@@ -157,7 +157,8 @@ impl Trial<'_> {
             leaders.spawn(take_turns(crew, seed, round, resource, Arc::clone(&stop)));
         }
         let mut outcome = Ok(());
-        for fault in plan::faults(seed, round) {
+        for (quiet_ms, fault) in plan::faults(seed, round) {
+            sleep(Duration::from_millis(quiet_ms)).await;
             let inflicting = timeout(FAULT_DEADLINE, self.conductor.inflict(&fault)).await;
             outcome = match inflicting {
                 Ok(outcome) => outcome,
@@ -186,8 +187,7 @@ impl Trial<'_> {
         let audit = self.conductor.rig.audit();
         let admitted = admitted(&audit[self.audit_at..]);
         self.audit_at = audit.len();
-        let round =
-            Round { applied, opened: notes.opened.clone(), answers: notes.answers.clone() };
+        let round = Round { applied, opened: notes.opened.clone(), answers: notes.answers.clone() };
         let verdict = self.judge.round(&round, |write| is_excused(&notes, &admitted, write));
         self.log.count(|counts| counts.excused = self.judge.excused);
         let mut complaints = self.log.complaints();

@@ -101,13 +101,8 @@ impl Fault {
         let strike = |first, second, moment| {
             Self::Strike(kind, Strike { first, second, moment, is_power_cut: false, seed })
         };
-        let power_cut = |first, moment| Strike {
-            first,
-            second: None,
-            moment,
-            is_power_cut: true,
-            seed,
-        };
+        let power_cut =
+            |first, moment| Strike { first, second: None, moment, is_power_cut: true, seed };
         let synced = (Site::LedgerSync, syncs);
         match kind {
             "certificate revoked" => Self::Revoke,
@@ -116,9 +111,7 @@ impl Fault {
             "freeze palisade, long" => {
                 Self::FreezePalisade { kind, ms: SETTLE_MS + chance.within(200..=700) }
             }
-            "freeze palisade, short" => {
-                Self::FreezePalisade { kind, ms: chance.within(50..=400) }
-            }
+            "freeze palisade, short" => Self::FreezePalisade { kind, ms: chance.within(50..=400) },
             "freeze store, long" => {
                 Self::FreezeStore { kind, ms: 2 * SETTLE_MS + chance.within(300..=900) }
             }
@@ -142,7 +135,8 @@ impl Fault {
             "kill when older writes are cut" => strike(synced, Some((Site::Close, 1)), either),
             "kill while older writes are awaited" => Self::KillWaiting,
             "kill while starting" => {
-                let first = chance.one_of(&[(Site::LedgerWrite, writes % 8 + 1), (Site::LedgerSync, few)]);
+                let first =
+                    chance.one_of(&[(Site::LedgerWrite, writes % 8 + 1), (Site::LedgerSync, few)]);
                 Self::StrikeAtStart(
                     kind,
                     Strike { first, second: None, moment: either, is_power_cut: false, seed },
@@ -160,12 +154,14 @@ impl Fault {
     }
 }
 
-/// The faults of a round, in their order.
-pub fn faults(seed: u64, round: u64) -> Vec<Fault> {
+/// The faults of a round in their order, each with the quiet time before it in milliseconds.
+/// The first round is short; in the others leaders come into their stride between the faults.
+pub fn faults(seed: u64, round: u64) -> Vec<(u64, Fault)> {
     let mut chance = Chance::of(seed, &[0, round]);
     let mut kinds = KINDS;
     chance.shuffle(&mut kinds);
-    kinds.map(|kind| Fault::of(kind, &mut chance)).into()
+    let quiet_ms_max = if round == 0 { 0 } else { 2 * SETTLE_MS };
+    kinds.map(|kind| (chance.within(0..=quiet_ms_max), Fault::of(kind, &mut chance))).into()
 }
 
 /// What a new leader does first.
@@ -206,9 +202,8 @@ pub struct Planned {
 pub fn reign(seed: u64, round: u64, resource: u64, index: u64) -> Reign {
     let mut chance = Chance::of(seed, &[1, round, resource, index]);
     let gap = if chance.percent(5) { chance.within(100..=10_000) } else { chance.within(1..=3) };
-    let writers = (0..chance.within(1..=3)).map(|_| {
-        (0..chance.within(2..=8)).map(|_| planned(&mut chance)).collect::<Vec<_>>()
-    });
+    let writers = (0..chance.within(1..=3))
+        .map(|_| (0..chance.within(2..=8)).map(|_| planned(&mut chance)).collect::<Vec<_>>());
     let writers = writers.collect();
     Reign {
         gap,
@@ -227,12 +222,7 @@ fn planned(chance: &mut Chance) -> Planned {
         _ => chance.within(80..=DELAY_MS_MAX),
     };
     let stall_ms = if chance.percent(20) { chance.within(10..=200) } else { 0 };
-    Planned {
-        object: chance.within(0..=2),
-        pause_ms: chance.within(10..=120),
-        delay_ms,
-        stall_ms,
-    }
+    Planned { object: chance.within(0..=2), pause_ms: chance.within(10..=120), delay_ms, stall_ms }
 }
 
 #[cfg(test)]
@@ -247,7 +237,7 @@ mod tests {
                 assert_eq!(plan, faults(seed, round));
                 assert_ne!(plan, faults(seed + 1, round));
                 assert_ne!(plan, faults(seed, round + 1));
-                let mut kinds: Vec<_> = plan.iter().map(Fault::kind).collect();
+                let mut kinds: Vec<_> = plan.iter().map(|(_, fault)| fault.kind()).collect();
                 kinds.sort_unstable();
                 assert_eq!(kinds, KINDS);
                 assert_eq!(reign(seed, round, 1, 2), reign(seed, round, 1, 2));

@@ -85,7 +85,8 @@ impl Shim {
         let mut gcc = Command::new("gcc");
         gcc.args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-pthread", "-o"]);
         let done = gcc.arg(&library).arg(source).output();
-        let done = done.unwrap_or_else(|error| panic!("gcc: {error}: `integration/run` installs it"));
+        let done =
+            done.unwrap_or_else(|error| panic!("gcc: {error}: `integration/run` installs it"));
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let path = dir.join("control");
         let control = File::options().read(true).write(true).create_new(true).open(&path).unwrap();

@@ -92,7 +92,8 @@ impl Journal {
         let response = s3.call(request).await?;
         if response.status().is_success() {
             // One short append to a file that is in the page cache; the tests read it.
-            let line = line(&parts, whole_ms).map_err(|error| s3s::HttpError::new(Box::new(error)))?;
+            let line =
+                line(&parts, whole_ms).map_err(|error| s3s::HttpError::new(Box::new(error)))?;
             file.write_all(&line).map_err(|error| s3s::HttpError::new(Box::new(error)))?;
         }
         Ok(response)
