@@ -60,6 +60,7 @@ impl Conductor {
             Fault::SyncHangs { ms } => self.sync_hangs(*ms).await,
             Fault::DiskFull => self.disk_full().await,
             Fault::Revoke => self.revoke().await,
+            Fault::Race { span_ms } => self.race(*span_ms).await,
         };
         let has_hit = has_hit.map_err(|error| format!("{}: {error}", fault.kind()))?;
         self.log.fault(fault.kind(), has_hit);

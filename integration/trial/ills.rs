@@ -1,6 +1,7 @@
 //! Bad disks, frozen writers, revoked certificates: the faults that need a scene of their own.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -12,6 +13,12 @@ use super::leaders::Write;
 use super::shim::Disk;
 use crate::history::Told;
 use crate::rig::{Client, Process};
+
+/// Takeovers that come in the middle of their uploads, and how often that is tried.
+const HITS: usize = 2;
+const TURNS_MAX: usize = 8;
+/// Uploads in each.
+const RACERS: u64 = 48;
 
 impl Conductor {
     /// The ledger takes no raises from then on, says so, and is well after a start.
@@ -207,5 +214,58 @@ impl Conductor {
         }
         open(&self.crew, "leader-b", &stage).await?;
         Ok(true)
+    }
+
+    /// Uploads whose last bytes come before, while and after the mark moves. The store takes its
+    /// time, so that what slips through the second look at the fence lands under the new leader.
+    pub(super) async fn race(&mut self, mut span_ms: u64) -> Result<bool, String> {
+        let mut hits = 0;
+        for turn in 0..TURNS_MAX {
+            let stage = self.stage();
+            let (token, client) = open(&self.crew, "leader-a", &stage).await?;
+            let client = client.with("x-amz-meta-token", token).with("x-amz-meta-delay-ms", 150);
+            let path = format!("/{stage}/object-0");
+            let mut uploads = Vec::new();
+            for index in 0..RACERS {
+                let name = format!("{}.{turn}.{index}", self.name("race", token));
+                self.log.begin(&name);
+                let client = client.clone().with("x-amz-meta-write", &name);
+                let mut upload = client.begin(Method::PUT, &path, 2);
+                upload.send("a").await;
+                uploads.push((name, upload));
+            }
+            self.sees(&stage, |status| status["streaming"] == RACERS).await?;
+            // Held until all are at the start.
+            self.shim.disk(Disk::SyncHangs);
+            let (crew, resource) = (self.crew.clone(), stage.clone());
+            let mut opening = JoinSet::new();
+            opening.spawn(async move { open(&crew, "leader-b", &resource).await });
+            let is_raising = self.sees(&stage, |status| status["busy"] == true).await;
+            self.shim.disk(Disk::Good);
+            is_raising?;
+            let mut ending = JoinSet::new();
+            for (index, (name, mut upload)) in (0..).zip(uploads) {
+                let log = Arc::clone(&self.log);
+                let at = Duration::from_micros(span_ms * 1_000 * index / RACERS);
+                ending.spawn(async move {
+                    sleep(at).await;
+                    upload.send("b").await;
+                    let reply = upload.finish().await;
+                    log.told(&name, &reply)
+                });
+            }
+            let told = ending.join_all().await;
+            opening.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            // How long the ledger takes is the machine's affair.
+            match (told.contains(&Told::Applied), told.contains(&Told::NotApplied)) {
+                (true, true) => hits += 1,
+                (_, false) => span_ms *= 2,
+                (false, true) => span_ms = (span_ms / 2).max(1),
+            }
+            if hits == HITS {
+                break;
+            }
+        }
+        Ok(hits > 0)
     }
 }

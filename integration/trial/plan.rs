@@ -43,10 +43,12 @@ pub enum Fault {
     DiskFull,
     /// The certificate of a leader is revoked in the middle of its upload.
     Revoke,
+    /// Uploads that end one after the other while a new leader is let in.
+    Race { span_ms: u64 },
 }
 
 /// The kinds of faults, each of which has to hit at least once in a run.
-pub const KINDS: [&str; 26] = [
+pub const KINDS: [&str; 27] = [
     "certificate revoked",
     "clean restart",
     "disk full",
@@ -73,6 +75,7 @@ pub const KINDS: [&str; 26] = [
     "power cut at ledger sync",
     "power cut at ledger write",
     "power cut while starting",
+    "uploads that end in a takeover",
 ];
 
 impl Fault {
@@ -89,6 +92,7 @@ impl Fault {
             Self::SyncHangs { .. } => "fsync hangs",
             Self::DiskFull => "disk full",
             Self::Revoke => "certificate revoked",
+            Self::Race { .. } => "uploads that end in a takeover",
         }
     }
 
@@ -149,6 +153,7 @@ impl Fault {
             "power cut while starting" => {
                 Self::StrikeAtStart(kind, power_cut((Site::LedgerSync, few), Before))
             }
+            "uploads that end in a takeover" => Self::Race { span_ms: chance.within(2..=10) },
             unknown => unreachable!("{unknown} is not one of the kinds"),
         }
     }

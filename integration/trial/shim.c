@@ -207,7 +207,7 @@ int ftruncate64(int fd, off_t length)
 static int sync_ledger(long call, int fd)
 {
     while (control[DISK] == DISK_SYNC_HANGS) {
-        struct timespec nap = {0, 2000000};
+        struct timespec nap = {0, 100000};
         control[DISK_FAULTS]++;
         nanosleep(&nap, NULL);
     }
