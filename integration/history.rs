@@ -112,22 +112,30 @@ pub fn journal(path: &Path) -> Vec<Applied> {
 
 /// The same from a place on, and where it ends.
 pub fn journal_from(path: &Path, start: u64) -> (Vec<Applied>, u64) {
+    let (lines, end) = lines_from(path, start);
+    let applied = lines.into_iter().filter_map(|(at, line)| {
+        let Line { path, token, write, whole_ms, applied_ms } =
+            serde_json::from_str(&line).unwrap();
+        let (token, write) = (token?.parse().unwrap(), write?);
+        Some(Applied { path, token, write, at, whole_ms, applied_ms })
+    });
+    (applied.collect(), end)
+}
+
+/// The whole lines of a file from a place on, each with its own place, and where they end.
+pub fn lines_from(path: &Path, start: u64) -> (Vec<(u64, String)>, u64) {
     let mut file = File::open(path).unwrap();
     file.seek(SeekFrom::Start(start)).unwrap();
     let mut text = String::new();
     file.read_to_string(&mut text).unwrap();
     let mut at = start;
-    let mut applied = Vec::new();
+    let mut lines = Vec::new();
     // A line that is being written is for the next time.
     for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        let Line { path, token, write, whole_ms, applied_ms } = serde_json::from_str(line).unwrap();
-        if let (Some(token), Some(write)) = (token, write) {
-            let token = token.parse().unwrap();
-            applied.push(Applied { path, token, write, at, whole_ms, applied_ms });
-        }
+        lines.push((at, line.to_owned()));
         at += line.len() as u64;
     }
-    (applied, at)
+    (lines, at)
 }
 
 /// Holds what was applied against what was told. The resource of a path is its folder.

@@ -1,5 +1,6 @@
 //! Lets the faults in, one after the other, and holds Palisade to what it promises about each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::rig::{Client, Rig};
 
 /// Within which a process dies that is to die, and anything that was refused works again.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a fault is let in until it hits: what it is to hit may not be there just then.
+const TRIES: usize = 3;
 /// Resources that belong to the faults.
 const STAGES: u64 = 4;
 pub(super) const POLL: Duration = Duration::from_millis(5);
@@ -28,6 +31,9 @@ pub struct Conductor {
     pub crew: Crew,
     pub log: Arc<Log>,
     pub(super) count: u64,
+    /// The highest token of each resource in the journal, and how far that was read.
+    written: BTreeMap<String, u64>,
+    at: u64,
 }
 
 /// A write without hurry.
@@ -38,7 +44,7 @@ pub(super) fn plain(delay_ms: u64, stall_ms: u64) -> Planned {
 impl Conductor {
     /// Nothing has happened yet.
     pub fn new(rig: Rig, shim: Shim, crew: Crew, log: Arc<Log>) -> Self {
-        Self { rig, shim, crew, log, count: 0 }
+        Self { rig, shim, crew, log, count: 0, written: BTreeMap::new(), at: 0 }
     }
 
     /// Lets one fault in, and waits until Palisade serves again.
@@ -46,8 +52,21 @@ impl Conductor {
     /// # Errors
     /// Palisade did not do what it has to.
     pub async fn inflict(&mut self, fault: &Fault) -> Result<(), String> {
+        for _ in 0..TRIES {
+            let has_hit = self.once(fault).await;
+            let has_hit = has_hit.map_err(|error| format!("{}: {error}", fault.kind()))?;
+            self.log.fault(fault.kind(), has_hit);
+            if has_hit {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether it has hit.
+    async fn once(&mut self, fault: &Fault) -> Result<bool, String> {
         self.count += 1;
-        let has_hit = match fault {
+        match fault {
             Fault::Strike(_, strike) => self.strike(strike).await,
             Fault::StrikeAtStart(_, strike) => self.strike_at_start(strike).await,
             Fault::KillWaiting => self.kill_waiting().await,
@@ -61,10 +80,7 @@ impl Conductor {
             Fault::DiskFull => self.disk_full().await,
             Fault::Revoke => self.revoke().await,
             Fault::Race { span_ms } => self.race(*span_ms).await,
-        };
-        let has_hit = has_hit.map_err(|error| format!("{}: {error}", fault.kind()))?;
-        self.log.fault(fault.kind(), has_hit);
-        Ok(())
+        }
     }
 
     /// Every resource can be taken over again, written and read.
@@ -203,12 +219,18 @@ impl Conductor {
         self.reads_go_on().await
     }
 
-    async fn check_marks(&self) -> Result<(), String> {
+    async fn check_marks(&mut self) -> Result<(), String> {
+        let (applied, at) = history::journal_from(&self.rig.store.journal, self.at);
+        self.at = at;
+        let written = applied.iter().map(|write| (&write.resource()[1..], write.token));
         let mut least = self.log.raised();
-        for write in history::journal(&self.rig.store.journal) {
-            let resource = write.resource().trim_start_matches('/').to_owned();
-            let least = least.entry(resource).or_default();
-            *least = write.token.max(*least);
+        for (resource, token) in written {
+            let highest = self.written.entry(resource.to_owned()).or_default();
+            *highest = token.max(*highest);
+        }
+        for (resource, token) in &self.written {
+            let least = least.entry(resource.clone()).or_default();
+            *least = (*token).max(*least);
         }
         for (resource, least) in least {
             let status = self.status(&resource).await?;

@@ -17,6 +17,8 @@ use crate::rig::{Client, Reply, Rig, Version};
 
 /// Who leads.
 const LEADERS: [&str; 3] = ["leader-a", "leader-a2", "leader-b"];
+/// A writer does not believe the first one.
+const REFUSALS: usize = 2;
 /// Between two tries of one that was refused for now.
 const RETRY: Duration = Duration::from_millis(40);
 
@@ -180,11 +182,15 @@ async fn reign(crew: &Crew, resource: &str, round: u64, plan: Reign, writers: &m
         let (crew, client) = (crew.clone(), client.clone());
         let (resource, name) = (resource.to_owned(), format!("{name}.{writer}"));
         writers.spawn(async move {
+            let mut refusals = 0;
             for (index, planned) in writes.into_iter().enumerate() {
                 sleep(Duration::from_millis(planned.pause_ms)).await;
                 let name = format!("{name}.{index}");
                 let write = Write { resource: &resource, token, name, planned };
-                crew.write(&client, write).await;
+                refusals += usize::from(crew.write(&client, write).await == Told::NotApplied);
+                if refusals == REFUSALS {
+                    break;
+                }
             }
         });
     }

@@ -121,7 +121,7 @@ struct Trial<'a> {
     /// How far the journal was judged.
     at: u64,
     /// How far the audit log was read.
-    audit_at: usize,
+    audit_at: u64,
 }
 
 impl Trial<'_> {
@@ -184,9 +184,10 @@ impl Trial<'_> {
         let notes = self.log.take_round();
         let (applied, end) = history::journal_from(&self.conductor.rig.store.journal, self.at);
         self.at = end;
-        let audit = self.conductor.rig.audit();
-        let admitted = admitted(&audit[self.audit_at..]);
-        self.audit_at = audit.len();
+        let audit = self.conductor.rig.dir().join("audit.jsonl");
+        let (audit, end) = history::lines_from(&audit, self.audit_at);
+        self.audit_at = end;
+        let admitted = admitted(&audit);
         let round = Round { applied, opened: notes.opened.clone(), answers: notes.answers.clone() };
         let verdict = self.judge.round(&round, |write| is_excused(&notes, &admitted, write));
         self.log.count(|counts| counts.excused = self.judge.excused);
@@ -202,9 +203,11 @@ impl Trial<'_> {
 }
 
 /// The takeovers that say of themselves that something older may still land.
-fn admitted(audit: &[Value]) -> BTreeMap<String, Vec<u64>> {
+fn admitted(audit: &[(u64, String)]) -> BTreeMap<String, Vec<u64>> {
     let mut admitted = BTreeMap::<_, Vec<_>>::new();
-    for line in audit.iter().filter(|line| line["event"] == "takeover") {
+    for (_, line) in audit.iter().filter(|(_, line)| line.contains("\"takeover\"")) {
+        // One that was being written when Palisade was killed may be cut short.
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
         let detail = &line["detail"];
         if detail["unknown"] != 0 || detail["leftovers"] == true {
             let resource = format!("/{}", line["resource"].as_str().unwrap_or_default());
@@ -226,7 +229,7 @@ fn is_excused(notes: &Notes, admitted: &BTreeMap<String, Vec<u64>>, write: &Appl
     let is_told = admitted
         .get(write.resource())
         .is_some_and(|tokens| tokens.iter().any(|token| *token > write.token));
-    let is_killed = notes.killed_ms.iter().any(|at| *at >= begun_ms);
+    let is_killed = notes.killed_ms.iter().any(|at| (begun_ms..=write.applied_ms).contains(at));
     is_unknown && needed_ms > SETTLE_MS && (is_told || is_killed)
 }
 
