@@ -1,25 +1,35 @@
 //! The body of a request as the client sends it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::flight::BodyFault;
 
-/// How much of a body that nobody wants any more is still read on HTTP/1.1, and for how
-/// long. Closing at once would reset the connection and could destroy the answer on its way.
+/// How much of a body that nobody wants any more is still read, and for how long. To close an
+/// HTTP/1.1 connection at once would reset it and could destroy the answer on its way. On HTTP/2
+/// what is still under way of a stream that was reset counts against its connection: h2 remembers
+/// 50 such streams a second, and says goodbye after 1,024 frames of forgotten ones.
 const LINGER_BYTES_MAX: u64 = 4 << 20;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a body that has been announced without a length, for a method that has none, may take
+/// to turn out to be empty.
+const EMPTY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The frames of a request's body, without its trailers. Dropped before its end, what
 /// follows is read and thrown away for a moment, so that the client sees the answer.
 #[derive(Debug)]
 pub struct ClientBody {
     incoming: Option<Incoming>,
+    /// What was read to see whether there is anything.
+    first: Option<Result<Bytes, BodyFault>>,
     is_http2: bool,
     /// The client waits for `100 Continue`, which goes out with the first poll.
     waits: bool,
@@ -28,12 +38,26 @@ pub struct ClientBody {
 impl ClientBody {
     /// The body of a request; `waits` when the client expects `100 Continue`.
     pub fn new(incoming: Incoming, is_http2: bool, waits: bool) -> Self {
-        Self { incoming: Some(incoming), is_http2, waits }
+        Self { incoming: Some(incoming), first: None, is_http2, waits }
+    }
+
+    /// Some clients announce a body with every request and send none with GET or DELETE: chunked
+    /// without a chunk, or an HTTP/2 stream that ends only with a second frame.
+    pub async fn look(&mut self, method: &Method) {
+        let has_usually_none =
+            matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+        if !has_usually_none || self.waits || self.is_empty() || self.len().is_some() {
+            return;
+        }
+        let first = poll_fn(|cx| self.poll_chunk(cx));
+        if let Ok(first) = timeout(EMPTY_TIMEOUT, first).await {
+            self.first = first;
+        }
     }
 
     /// Whether there is nothing to read, now or later.
     pub fn is_empty(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.first.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// The length in bytes, where the client has told it.
@@ -51,6 +75,9 @@ impl ClientBody {
     /// The next bytes; `None` at the end, and only when it really is the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
         self.waits = false;
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         loop {
             let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
             match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
@@ -77,19 +104,17 @@ impl ClientBody {
 impl Drop for ClientBody {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take()
-            && !(self.is_http2 || self.waits || incoming.is_end_stream())
+            && !(self.waits || incoming.is_end_stream())
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, linger(incoming)));
+            runtime.spawn(timeout(LINGER_TIMEOUT, linger(incoming)));
         }
     }
 }
 
 async fn linger(mut incoming: Incoming) {
     let mut left = LINGER_BYTES_MAX;
-    while let Some(Ok(frame)) =
-        std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await
-    {
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
         left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
         if left == 0 {
             return;

@@ -14,7 +14,7 @@ use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,7 @@ use super::read_ahead::READ_AHEADS_MAX;
 use super::session::Session;
 use super::settings::Listener;
 use super::speech::Speech;
+use super::streams::{self, Streams};
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
@@ -136,6 +137,7 @@ pub async fn serve_connection<I>(
     let limits = service.front.listener.limits;
     let activity = Arc::new(Activity::default());
     let origin = Origin::new(peer.address);
+    let front = Arc::clone(&service.front);
     let session = Arc::new(Session { service, peer, origin, is_http2 });
     let counted = Arc::clone(&activity);
     let serve = service_fn(move |request| {
@@ -151,7 +153,9 @@ pub async fn serve_connection<I>(
     let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
     if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let stalled = front.metrics.streams_unread.clone();
+        let streams = Streams { stall_timeout: limits.body_stall_timeout, stalled };
+        let connection = http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
@@ -161,14 +165,14 @@ pub async fn serve_connection<I>(
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            end = &mut connection => return front.metrics.ended(&end),
             _ = drain.next() => {}
-            () = activity.idle(limits.header_timeout) => {}
+            () = activity.idle(limits.header_timeout) => front.metrics.ended_idle(),
         }
         connection.as_mut().graceful_shutdown();
         // A client that answers nothing cannot hold on to it.
         tokio::select! {
-            _ = &mut connection => {}
+            end = &mut connection => front.metrics.ended(&end),
             () = activity.idle(limits.header_timeout) => {}
         }
     } else {
@@ -185,11 +189,11 @@ pub async fn serve_connection<I>(
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            end = &mut connection => return front.metrics.ended(&end),
             _ = drain.next() => {}
         }
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        front.metrics.ended(&connection.await);
     }
 }
 
@@ -216,7 +220,7 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        streams::note(Pin::new(&mut self.body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {

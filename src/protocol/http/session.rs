@@ -47,7 +47,8 @@ impl Session {
         let (head, incoming) = request.into_parts();
         let (method, version) = (head.method.clone(), head.version);
         let waits = head.headers.contains_key(EXPECT);
-        let body = ClientBody::new(incoming, self.is_http2, waits);
+        let mut body = ClientBody::new(incoming, self.is_http2, waits);
+        body.look(&method).await;
         // Said beforehand (RFC 9110 section 10.1.1), or a client would send its next request into
         // a connection that is about to be closed.
         let closes = body.spoils_connection();
