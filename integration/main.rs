@@ -22,6 +22,8 @@ mod s3_modes;
 mod siege;
 mod takeover;
 mod tidy;
+mod torture;
+mod trial;
 mod trust;
 mod upstreams;
 mod wire;
