@@ -5,13 +5,16 @@
 //! connection that was left in the middle nobody knows where the next answer begins.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::{TrySendError, http1, http2};
+use http::{Request, response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connect::{ConnectError, Connector, Upstream, Version};
+use super::http1::client::{Link, SendError, Sendable};
 
 /// How long an endpoint is passed over after it has refused a connection, for the first
 /// time; doubled for each time that follows.
@@ -29,23 +33,10 @@ const EJECTION_MAX: Duration = Duration::from_secs(30);
 /// How often an HTTP/2 connection is asked whether it is still there, and how long it may
 /// take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// The read buffer of an HTTP/1.1 connection grows up to this; large bodies are cheaper in large reads.
-const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
-
 /// How often unused connections are looked at within `idle_timeout`. Often, also so that a
 /// worker always has a timer that ends soon: to set one that ends before all others costs tokio
 /// two system calls, and each request sets one.
 const SWEEPS: u32 = 12;
-
-/// A body that can be sent to a store.
-pub trait Sendable:
-    Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static
-{
-}
-impl<B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static> Sendable for B {}
-
-/// The error of any body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// See the module. Cheap to clone.
 pub struct Pool<B>(Arc<Shared<B>>);
@@ -73,12 +64,11 @@ struct EndpointState<B> {
 }
 
 struct Idle<B> {
-    sender: http1::SendRequest<B>,
-    handle: Tasks,
+    link: Box<Link<B>>,
     since_sweep: u32,
 }
 
-/// The tasks that drive a connection: HTTP/2 has one for its socket, and others for what goes
+/// The tasks that drive an HTTP/2 connection: one for its socket, and others for what goes
 /// over it.
 #[derive(Clone, Default)]
 struct Tasks {
@@ -88,18 +78,17 @@ struct Tasks {
 
 /// A connection for one exchange. Dropped, it is closed (HTTP/1.1) or the exchange is
 /// reset (HTTP/2).
-pub struct Lease<B: 'static> {
-    sender: Option<Sender<B>>,
-    handle: Tasks,
+pub struct Lease<B> {
+    carrier: Carrier<B>,
     endpoint: usize,
     reused: bool,
     home: Weak<Shared<B>>,
     _slot: OwnedSemaphorePermit,
 }
 
-enum Sender<B> {
-    Http1(http1::SendRequest<B>),
-    Http2(http2::SendRequest<B>),
+enum Carrier<B> {
+    Http1(Box<Link<B>>),
+    Http2 { sender: http2::SendRequest<B>, tasks: Tasks, answer: Option<Incoming> },
 }
 
 impl<B> Clone for Pool<B> {
@@ -149,13 +138,11 @@ impl<B: Sendable> Pool<B> {
             },
         };
         let (first, found) = self.0.pick(fresh);
-        if let Some((sender, handle)) = found {
-            return Ok(self.lend(sender, handle, first, true, slot));
+        if let Some(carrier) = found {
+            return Ok(self.lend(carrier, first, true, slot));
         }
         match timeout(upstream.connect_timeout, self.connect(first)).await {
-            Ok(Ok((sender, handle, endpoint, reused))) => {
-                Ok(self.lend(sender, handle, endpoint, reused, slot))
-            }
+            Ok(Ok((carrier, endpoint, reused))) => Ok(self.lend(carrier, endpoint, reused, slot)),
             Ok(Err(cause)) => {
                 Err(ConnectError::Refused { upstream: Arc::clone(&upstream.name), cause })
             }
@@ -168,25 +155,23 @@ impl<B: Sendable> Pool<B> {
 
     fn lend(
         &self,
-        sender: Sender<B>,
-        handle: Tasks,
+        carrier: Carrier<B>,
         endpoint: usize,
         reused: bool,
         slot: OwnedSemaphorePermit,
     ) -> Lease<B> {
-        let home = Arc::downgrade(&self.0);
-        Lease { sender: Some(sender), handle, endpoint, reused, home, _slot: slot }
+        Lease { carrier, endpoint, reused, home: Arc::downgrade(&self.0), _slot: slot }
     }
 
     /// Tries the endpoints in turn, beginning with `first`.
-    async fn connect(&self, first: usize) -> io::Result<(Sender<B>, Tasks, usize, bool)> {
+    async fn connect(&self, first: usize) -> io::Result<(Carrier<B>, usize, bool)> {
         let count = self.0.endpoints.len();
         let mut last = io::Error::other("there is no endpoint");
         for endpoint in (first..first + count).map(|endpoint| endpoint % count) {
             match self.0.open(endpoint).await {
-                Ok((sender, handle, reused)) => {
+                Ok((carrier, reused)) => {
                     self.0.connected(endpoint, true);
-                    return Ok((sender, handle, endpoint, reused));
+                    return Ok((carrier, endpoint, reused));
                 }
                 Err(error) => {
                     self.0.connected(endpoint, false);
@@ -204,7 +189,7 @@ impl<B: Sendable> Shared<B> {
     }
 
     /// The endpoint whose turn it is, with an unused connection to it if there is one.
-    fn pick(&self, fresh: bool) -> (usize, Option<(Sender<B>, Tasks)>) {
+    fn pick(&self, fresh: bool) -> (usize, Option<Carrier<B>>) {
         let mut state = self.state();
         let State { next, endpoints, .. } = &mut *state;
         let count = endpoints.len();
@@ -222,17 +207,16 @@ impl<B: Sendable> Shared<B> {
         if fresh {
             return (chosen, None);
         }
-        if let Some((sender, handle)) = &endpoint.shared {
+        if let Some((sender, tasks)) = &endpoint.shared {
             if !sender.is_closed() {
-                return (chosen, Some((Sender::Http2(sender.clone()), handle.clone())));
+                return (chosen, Some(Carrier::http2(sender, tasks)));
             }
             endpoint.shared = None;
         }
-        while let Some(Idle { sender, handle, .. }) = endpoint.idle.pop() {
-            if sender.is_ready() {
-                return (chosen, Some((Sender::Http1(sender), handle)));
+        while let Some(Idle { mut link, .. }) = endpoint.idle.pop() {
+            if link.is_open() {
+                return (chosen, Some(Carrier::Http1(link)));
             }
-            handle.end.cancel(); // It was given back, so it is either closed or of no use.
         }
         (chosen, None)
     }
@@ -249,38 +233,32 @@ impl<B: Sendable> Shared<B> {
         }
     }
 
-    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Sender<B>, Tasks, bool)> {
+    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Carrier<B>, bool)> {
         if self.connector.upstream().version == Version::Http1 {
             self.make_room();
-            let io = TokioIo::new(self.connector.connect(endpoint).await?);
-            let (sender, connection) = http1::Builder::new()
-                .max_buf_size(READ_BUFFER_BYTES_MAX)
-                .handshake(io)
-                .await
-                .map_err(io::Error::other)?;
-            let handle = Tasks::default();
-            handle.execute(connection);
-            return Ok((Sender::Http1(sender), handle, false));
+            let io = Box::new(self.connector.connect(endpoint).await?);
+            return Ok((Carrier::Http1(Box::new(Link::new(io))), false));
         }
         // One connection carries all: whoever comes second waits for the first to make it.
         let _turn = self.endpoints[endpoint].lock().await;
-        if let Some((sender, handle)) = &self.state().endpoints[endpoint].shared
+        if let Some((sender, tasks)) = &self.state().endpoints[endpoint].shared
             && !sender.is_closed()
         {
-            return Ok((Sender::Http2(sender.clone()), handle.clone(), true));
+            return Ok((Carrier::http2(sender, tasks), true));
         }
         let io = TokioIo::new(self.connector.connect(endpoint).await?);
-        let handle = Tasks::default();
-        let (sender, connection) = http2::Builder::new(handle.clone())
+        let tasks = Tasks::default();
+        let (sender, connection) = http2::Builder::new(tasks.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL)
             .handshake(io)
             .await
             .map_err(io::Error::other)?;
-        handle.execute(connection);
-        self.state().endpoints[endpoint].shared = Some((sender.clone(), handle.clone()));
-        Ok((Sender::Http2(sender), handle, false))
+        tasks.execute(connection);
+        let carrier = Carrier::http2(&sender, &tasks);
+        self.state().endpoints[endpoint].shared = Some((sender, tasks));
+        Ok((carrier, false))
     }
 
     /// Closes one unused connection if those in use and those unused are together too many.
@@ -293,8 +271,14 @@ impl<B: Sendable> Shared<B> {
             && let Some(endpoint) = state.endpoints.iter_mut().max_by_key(|e| e.idle.len())
             && !endpoint.idle.is_empty()
         {
-            endpoint.idle.remove(0).handle.end.cancel();
+            endpoint.idle.remove(0);
         }
+    }
+}
+
+impl<B> Carrier<B> {
+    fn http2(sender: &http2::SendRequest<B>, tasks: &Tasks) -> Self {
+        Self::Http2 { sender: sender.clone(), tasks: tasks.clone(), answer: None }
     }
 }
 
@@ -306,7 +290,7 @@ impl<B: Sendable> Lease<B> {
 
     /// Whether it is HTTP/2, where requests name the scheme and the authority.
     pub fn is_http2(&self) -> bool {
-        matches!(self.sender, Some(Sender::Http2(_)))
+        matches!(self.carrier, Carrier::Http2 { .. })
     }
 
     /// Sends the request and returns the head of the answer.
@@ -316,39 +300,91 @@ impl<B: Sendable> Lease<B> {
     pub async fn send(
         &mut self,
         request: Request<B>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
-        match self.sender.as_mut().expect("it is taken only by what consumes the lease") {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
+    ) -> Result<response::Parts, SendError<Request<B>>> {
+        match &mut self.carrier {
+            Carrier::Http1(link) => link.send(request).await,
+            Carrier::Http2 { sender, answer, .. } => match sender.try_send_request(request).await {
+                Ok(response) => {
+                    let (head, incoming) = response.into_parts();
+                    *answer = Some(incoming);
+                    Ok(head)
+                }
+                Err(mut error) => Err(SendError {
+                    unsent: error.take_message(),
+                    error: io::Error::other(error.into_error()),
+                }),
+            },
+        }
+    }
+
+    /// Goes on with a request that is still being sent although its answer has begun. HTTP/2
+    /// does so by itself.
+    ///
+    /// # Errors
+    /// Those of the request's body.
+    pub fn poll_sending(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match &mut self.carrier {
+            Carrier::Http1(link) => link.poll_sending(cx),
+            Carrier::Http2 { .. } => Ok(()),
+        }
+    }
+
+    /// The answer's body goes on.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut self.carrier {
+            Carrier::Http1(link) => link.poll_frame(cx),
+            Carrier::Http2 { answer: None, .. } => Poll::Ready(None),
+            Carrier::Http2 { answer: Some(answer), .. } => {
+                Pin::new(answer).poll_frame(cx).map_err(io::Error::other)
+            }
+        }
+    }
+
+    /// Whether the answer's body has been taken to its end.
+    pub fn is_end_stream(&self) -> bool {
+        match &self.carrier {
+            Carrier::Http1(link) => link.is_end_stream(),
+            Carrier::Http2 { answer, .. } => answer.as_ref().is_none_or(Body::is_end_stream),
+        }
+    }
+
+    /// The rest of the answer's body, if all of it is here already.
+    pub fn take_rest(&mut self) -> Option<Bytes> {
+        match &mut self.carrier {
+            Carrier::Http1(link) => link.take_rest(),
+            Carrier::Http2 { .. } => self.is_end_stream().then(Bytes::new),
+        }
+    }
+
+    /// How much of the answer's body is still to come.
+    pub fn size_hint(&self) -> SizeHint {
+        match &self.carrier {
+            Carrier::Http1(link) => link.size_hint(),
+            Carrier::Http2 { answer: Some(answer), .. } => answer.size_hint(),
+            Carrier::Http2 { answer: None, .. } => SizeHint::with_exact(0),
         }
     }
 
     /// The exchange has ended cleanly, in both directions.
-    pub fn give_back(mut self) {
-        let (Some(home), Some(sender)) = (self.home.upgrade(), self.sender.take()) else { return };
-        if let Sender::Http1(sender) = sender
-            && !sender.is_closed()
+    pub fn give_back(self) {
+        if let (Some(home), Carrier::Http1(link)) = (self.home.upgrade(), self.carrier)
+            && link.is_reusable()
         {
             let mut state = home.state();
-            let idle = Idle { sender, handle: self.handle.clone(), since_sweep: state.sweep };
+            let idle = Idle { link, since_sweep: state.sweep };
             state.endpoints[self.endpoint].idle.push(idle);
         }
     }
 
     /// Closes the connection, HTTP/2 with everything else on it, and returns when no byte
     /// of it can leave this machine any more: what the kernel still has is thrown away.
-    pub async fn close(mut self) {
-        drop(self.sender.take());
-        self.handle.end.cancel();
-        self.handle.running.close();
-        self.handle.running.wait().await;
-    }
-}
-
-impl<B> Drop for Lease<B> {
-    fn drop(&mut self) {
-        if let Some(Sender::Http1(_)) = self.sender {
-            self.handle.end.cancel();
+    pub async fn close(self) {
+        // HTTP/1.1 has no task: dropped, it is closed.
+        if let Carrier::Http2 { tasks, sender, answer } = self.carrier {
+            drop((sender, answer));
+            tasks.end.cancel();
+            tasks.running.close();
+            tasks.running.wait().await;
         }
     }
 }
@@ -378,13 +414,9 @@ async fn sweep<B: Sendable>(pool: Weak<Shared<B>>, idle_timeout: Duration) {
         state.sweep = state.sweep.wrapping_add(1);
         let now = state.sweep;
         for endpoint in &mut state.endpoints {
-            endpoint.idle.retain(|idle| {
+            endpoint.idle.retain_mut(|idle| {
                 let unused = period * now.wrapping_sub(idle.since_sweep);
-                let keep = unused < idle_timeout && !idle.sender.is_closed();
-                if !keep {
-                    idle.handle.end.cancel();
-                }
-                keep
+                unused < idle_timeout && idle.link.is_open()
             });
         }
     }

@@ -2,57 +2,65 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::flight::BodyFault;
+use crate::net::http1;
 
-/// How much of a body that nobody wants any more is still read on HTTP/1.1, and for how
-/// long. Closing at once would reset the connection and could destroy the answer on its way.
-const LINGER_BYTES_MAX: u64 = 4 << 20;
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The frames of a request's body, without its trailers. Dropped before its end, what
-/// follows is read and thrown away for a moment, so that the client sees the answer.
+/// The frames of a request's body, without its trailers.
 #[derive(Debug)]
-pub struct ClientBody {
-    incoming: Option<Incoming>,
-    is_http2: bool,
-    /// The client waits for `100 Continue`, which goes out with the first poll.
-    waits: bool,
+pub enum ClientBody {
+    /// Over HTTP/1.1. Left before its end, the connection reads and throws away what follows
+    /// for a moment, so that the client sees the answer.
+    Http1 {
+        /// The body.
+        incoming: http1::Incoming,
+        /// The client waits for `100 Continue`, which goes out with the first poll.
+        waits: bool,
+    },
+    /// Over HTTP/2.
+    Http2(Option<hyper::body::Incoming>),
 }
 
 impl ClientBody {
-    /// The body of a request; `waits` when the client expects `100 Continue`.
-    pub fn new(incoming: Incoming, is_http2: bool, waits: bool) -> Self {
-        Self { incoming: Some(incoming), is_http2, waits }
-    }
-
     /// Whether there is nothing to read, now or later.
     pub fn is_empty(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        match self {
+            Self::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Self::Http2(incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+        }
     }
 
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
-        self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())
+        match self {
+            Self::Http1 { incoming, .. } => incoming.len(),
+            Self::Http2(None) => Some(0),
+            Self::Http2(Some(incoming)) => incoming.size_hint().exact(),
+        }
     }
 
     /// Whether the connection is of no use any more once this is refused: the client waits with
     /// its body, and nobody could tell whether it comes; or it is longer than what is read away.
     pub fn spoils_connection(&self) -> bool {
-        let is_long = || self.len().is_some_and(|len| len > LINGER_BYTES_MAX);
-        !self.is_http2 && !self.is_empty() && (self.waits || is_long())
+        let Self::Http1 { incoming, waits } = self else { return false };
+        let is_long = || incoming.len().is_some_and(|len| len > http1::server::LINGER_BYTES_MAX);
+        !incoming.is_end_stream() && (*waits || is_long())
     }
 
     /// The next bytes; `None` at the end, and only when it really is the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
-        self.waits = false;
+        let body = match self {
+            Self::Http1 { incoming, waits } => {
+                *waits = false;
+                return incoming.poll_chunk(cx).map_err(|http1::Broken| BodyFault::Broken);
+            }
+            Self::Http2(body) => body,
+        };
         loop {
-            let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+            let Some(incoming) = body else { return Poll::Ready(None) };
             match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
@@ -60,39 +68,16 @@ impl ClientBody {
                     Err(_trailers) => {}
                 },
                 Some(Err(_)) => {
-                    self.incoming = None;
+                    *body = None;
                     return Poll::Ready(Some(Err(BodyFault::Broken)));
                 }
                 None => {
                     // hyper takes RST_STREAM with NO_ERROR for an end like any other.
-                    let truncated = self.is_http2 && !incoming.is_end_stream();
-                    self.incoming = None;
+                    let truncated = !incoming.is_end_stream();
+                    *body = None;
                     return Poll::Ready(truncated.then_some(Err(BodyFault::Broken)));
                 }
             }
-        }
-    }
-}
-
-impl Drop for ClientBody {
-    fn drop(&mut self) {
-        if let Some(incoming) = self.incoming.take()
-            && !(self.is_http2 || self.waits || incoming.is_end_stream())
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, linger(incoming)));
-        }
-    }
-}
-
-async fn linger(mut incoming: Incoming) {
-    let mut left = LINGER_BYTES_MAX;
-    while let Some(Ok(frame)) =
-        std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await
-    {
-        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
-        if left == 0 {
-            return;
         }
     }
 }

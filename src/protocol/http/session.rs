@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http::{Request, Response, Version, request};
-use hyper::body::Incoming;
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use http::{Request, Response, StatusCode, Version, request};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -27,6 +26,7 @@ use super::{read_ahead, reserved};
 use crate::fence::{Action, Refusal, Token};
 use crate::gate::Admission;
 use crate::net::connect;
+use crate::net::http1;
 use crate::net::identity::Peer;
 use crate::rules::CommitPoint;
 
@@ -43,11 +43,9 @@ pub struct Session {
 
 impl Session {
     /// The answer to a request: the store's, or Palisade's own.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<AnswerBody> {
-        let (head, incoming) = request.into_parts();
+    pub async fn answer(self: &Arc<Self>, request: Request<ClientBody>) -> Response<AnswerBody> {
+        let (head, body) = request.into_parts();
         let (method, version) = (head.method.clone(), head.version);
-        let waits = head.headers.contains_key(EXPECT);
-        let body = ClientBody::new(incoming, self.is_http2, waits);
         // Said beforehand (RFC 9110 section 10.1.1), or a client would send its next request into
         // a connection that is about to be closed.
         let closes = body.spoils_connection();
@@ -63,6 +61,13 @@ impl Session {
                 response
             }
         }
+    }
+
+    /// The answer to what is no request of HTTP/1.1.
+    pub fn answer_to(&self, fault: &http1::Fault) -> Response<AnswerBody> {
+        let malformed = Malformed::new(fault.to_string(), fault_mend(fault));
+        let problem: Box<Problem> = malformed.with_status(fault_status(fault)).into();
+        self.refuse(&problem, false, &http::Method::GET, Version::HTTP_11)
     }
 
     async fn serve(
@@ -230,6 +235,25 @@ impl Session {
             false => self.service.front.speech.document(problem, &row),
         };
         problem.answer(&row, method, version, body, content_type)
+    }
+}
+
+fn fault_status(fault: &http1::Fault) -> StatusCode {
+    match fault {
+        http1::Fault::Malformed(_) => StatusCode::BAD_REQUEST,
+        http1::Fault::Late => StatusCode::REQUEST_TIMEOUT,
+        http1::Fault::TooLarge { .. } | http1::Fault::TooMany { .. } => {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        }
+    }
+}
+
+fn fault_mend(fault: &http1::Fault) -> &'static str {
+    match fault {
+        http1::Fault::Malformed(_) => "send it as RFC 9112 has it",
+        http1::Fault::Late => "send it at once, or raise header_timeout",
+        http1::Fault::TooLarge { .. } => "send a shorter one, or raise header_bytes_max",
+        http1::Fault::TooMany { .. } => "send fewer, or raise headers_max",
     }
 }
 
