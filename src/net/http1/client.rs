@@ -9,7 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use http::{Method, Request, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 
@@ -20,7 +20,7 @@ use super::wire::{Io, Wire};
 use super::{encode, framing::keeps_alive};
 
 /// What the head of an answer may have.
-const BOUNDS: Bounds = Bounds { bytes_max: 256 * 1024, headers_max: 256 };
+const BOUNDS: Bounds = Bounds { bytes_max: 256 * 1024, headers_max: 100 };
 
 /// The error of any body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -145,7 +145,7 @@ impl<B: Sendable> Link<B> {
             && let Some(Sending { body, chunked, owes_line }) = &mut self.sending
         {
             if std::mem::take(owes_line) {
-                self.wire.output.put_slice(b"\r\n");
+                self.wire.output.extend_from_slice(b"\r\n");
             }
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => return Ok(true),

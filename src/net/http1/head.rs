@@ -10,6 +10,8 @@ use memchr::memchr;
 
 /// Headers for which there is room on the stack.
 const HEADERS_USUAL: usize = 100;
+/// Headers that a proxy may add to a message.
+const HEADERS_ADDED: usize = 8;
 
 /// What a head may have.
 #[derive(Clone, Copy, Debug)]
@@ -182,7 +184,8 @@ fn version(minor: Option<u8>) -> Version {
 
 /// The values stay where they were read.
 fn fill(headers: &mut HeaderMap, bytes: &Bytes, lines: &[Header<'_>]) -> Result<(), Fault> {
-    headers.reserve(lines.len());
+    // With room for what is added on the way: to grow is to hash all of them again.
+    headers.reserve(lines.len() + HEADERS_ADDED);
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes())
             .map_err(|_| Fault::Malformed("a header's name is no word"))?;

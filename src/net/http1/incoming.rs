@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::EXPECT;
 
@@ -159,7 +159,7 @@ impl Shared {
                 Ok(Piece::Wanting) => {}
             }
             if std::mem::take(&mut self.owes_continue) {
-                self.wire.output.put_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.wire.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 // What cannot be written now goes out before the answer does.
                 if let Poll::Ready(Err(_)) = self.wire.poll_write(cx) {
                     return Poll::Ready(Some(Err(Broken)));

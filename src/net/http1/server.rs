@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::header::{TE, TRAILER};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, request, response};
@@ -179,7 +179,7 @@ async fn send<B: Body<Data = Bytes> + Unpin>(
             let mut starved = false;
             while !ended && shared.wire.has_room() {
                 if std::mem::take(&mut owes_line) {
-                    shared.wire.output.put_slice(b"\r\n");
+                    shared.wire.output.extend_from_slice(b"\r\n");
                 }
                 // The body may be at the end of a chain that reads from this connection.
                 drop(shared);

@@ -27,8 +27,9 @@ pub struct Wire {
     io: Box<dyn Io>,
     /// Read and not yet used.
     pub input: BytesMut,
-    /// To be written first.
-    pub output: BytesMut,
+    /// To be written first, from `written` on.
+    pub output: Vec<u8>,
+    written: usize,
     /// To be written after it.
     chunk: Bytes,
 }
@@ -36,7 +37,7 @@ pub struct Wire {
 impl Wire {
     /// With nothing read or written yet.
     pub fn new(io: Box<dyn Io>) -> Self {
-        Self { io, input: BytesMut::new(), output: BytesMut::new(), chunk: Bytes::new() }
+        Self { io, input: BytesMut::new(), output: Vec::new(), written: 0, chunk: Bytes::new() }
     }
 
     /// Reads once; 0 is the end. `wanted` is how much will be of use, in bytes.
@@ -87,23 +88,24 @@ impl Wire {
         }
         loop {
             let io = Pin::new(&mut self.io);
-            let written = match (self.output.is_empty(), self.chunk.is_empty()) {
+            let output = &self.output[self.written..];
+            let written = match (output.is_empty(), self.chunk.is_empty()) {
                 (true, true) => break,
-                (false, true) => ready!(io.poll_write(cx, &self.output))?,
+                (false, true) => ready!(io.poll_write(cx, output))?,
                 (true, false) => ready!(io.poll_write(cx, &self.chunk))?,
                 (false, false) => {
-                    let both = [IoSlice::new(&self.output), IoSlice::new(&self.chunk)];
+                    let both = [IoSlice::new(output), IoSlice::new(&self.chunk)];
                     ready!(io.poll_write_vectored(cx, &both))?
                 }
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            let first = written.min(self.output.len());
-            self.output.advance(first);
+            let first = written.min(output.len());
+            self.written += first;
             self.chunk.advance(written - first);
         }
-        self.output = BytesMut::new();
+        (self.output, self.written) = (Vec::new(), 0);
         self.chunk = Bytes::new();
         self.poll_flush(cx)
     }

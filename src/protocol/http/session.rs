@@ -188,11 +188,8 @@ impl Session {
     fn prepare(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let trailers = headers.get(TE).is_some_and(|te| te.as_bytes() == b"trailers");
         let token_header = self.service.front.listener.token_header.as_str();
-        // What was expected of us has been answered by us.
-        headers::remove_where(headers, |name| {
-            name == token_header || matches!(name, "expect" | "fencing-wait")
-        });
-        headers::prepare_request(headers, &self.origin, host.clone(), &self.service.front.via);
+        let via = &self.service.front.via;
+        headers::prepare_request(headers, &self.origin, host.clone(), via, token_header);
         if trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
             if self.service.pool.upstream().version == connect::Version::Http1 {
@@ -207,8 +204,7 @@ impl Session {
 
     /// Makes the store's head fit for the client, and says what it was admitted under.
     fn finish(&self, headers: &mut HeaderMap, asked: &Asked) {
-        headers::strip_hop_by_hop(headers);
-        headers::remove_where(headers, |name| {
+        headers::strip_hop_by_hop(headers, |name| {
             [&REFUSAL_HEADER, &RESOURCE_HEADER, &TOKEN_HEADER]
                 .iter()
                 .any(|ours| ours.as_str() == name)
