@@ -16,13 +16,14 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::encode::{self, AnswerFraming};
 use super::framing::{self, keeps_alive};
 use super::head::{self, Bounds, Fault, Search};
-use super::incoming::{Conn, Incoming};
+use super::incoming::{Conn, Incoming, Shared};
 use super::wire::Io;
 
 /// How much of a body that nobody wants any more is still read, in bytes, and for how long.
 /// Closing at once would reset the connection and could destroy the answer on its way.
 pub const LINGER_BYTES_MAX: u64 = 4 << 20;
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// See [`LINGER_BYTES_MAX`].
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The bounds of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,29 @@ pub struct Limits {
     pub head: Bounds,
     /// How long a head may take to arrive; also how long an idle connection is kept.
     pub head_timeout: Duration,
+}
+
+/// Why a connection has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// The client has hung up, or has been asked to.
+    Client,
+    /// It had nothing under way, or the head of a request did not come.
+    Idle,
+    /// What came over it was no request.
+    Malformed,
+    /// The client did not read its answer.
+    Unread,
+}
+
+impl End {
+    /// What an error of the connection says.
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Unread,
+            _ => Self::Client,
+        }
+    }
 }
 
 /// Who answers.
@@ -51,32 +75,32 @@ pub async fn serve<S: Service>(
     limits: Limits,
     service: S,
     drain: impl Future<Output = ()>,
-) {
+) -> End {
     // Polled when it is woken, not each time that the connection is.
     let mut drain = FuturesUnordered::from_iter([drain]);
     let conn = Conn::new(io);
     let mut idle = pin!(sleep(limits.head_timeout));
-    loop {
+    let end = loop {
         idle.as_mut().reset(Instant::now() + limits.head_timeout);
         let mut search = Search::default();
         let read = poll_fn(|cx| {
             let read = poll_head(&conn, cx, &mut search, limits.head, &mut idle);
             let is_idle = read.is_pending() && conn.lock().wire.input.is_empty();
             if is_idle && drain.poll_next_unpin(cx) == Poll::Ready(Some(())) {
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(Err(End::Client));
             }
             read
         });
         let (head, incoming) = match read.await {
-            Ok(Some(parts)) => parts,
-            Ok(None) => break,
-            Err(fault) => {
+            Ok(Ok(parts)) => parts,
+            Ok(Err(fault)) => {
                 let told = Told { is_head: false, wants_trailers: false, closes: true };
                 if send(&conn, service.refuse(&fault), told, &mut drain).await.is_ok() {
                     linger(&conn).await;
                 }
-                return;
+                return if fault == Fault::Late { End::Idle } else { End::Malformed };
             }
+            Err(end) => break end,
         };
         let told = Told {
             is_head: head.method == Method::HEAD,
@@ -88,52 +112,68 @@ pub async fn serve<S: Service>(
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => conn.lock().poll_gone(cx).map(|()| None),
         });
-        let Some(response) = answered.await else { return };
+        let Some(response) = answered.await else { return End::Client };
         drop(answering);
-        let Ok(closes) = send(&conn, response, told, &mut drain).await else { return };
+        let closes = match send(&conn, response, told, &mut drain).await {
+            Ok(closes) => closes,
+            Err(error) => return End::of(&error),
+        };
         let rest = conn.lock().abandon();
         if closes || (rest && !discard(&conn).await) {
             if rest {
-                return linger(&conn).await;
+                linger(&conn).await;
+                return End::Client;
             }
-            break;
+            break End::Client;
         }
-    }
+    };
     let _ = timeout(LINGER_TIMEOUT, poll_fn(|cx| conn.lock().wire.poll_shutdown(cx))).await;
+    end
 }
 
-/// `None` when the client has gone, or has nothing to ask for long.
+/// A request, or what is none; or the end of the connection, when nothing is asked any more.
 fn poll_head(
     conn: &Conn,
     cx: &mut Context<'_>,
     search: &mut Search,
     bounds: Bounds,
     idle: &mut Pin<&mut Sleep>,
-) -> Poll<Result<Option<(request::Parts, Incoming)>, Fault>> {
+) -> Poll<Result<Result<(request::Parts, Incoming), Fault>, End>> {
     let mut shared = conn.lock();
     loop {
         if head::skip_empty_lines(&mut shared.wire.input) {
             *search = Search::default();
         }
-        if let Some(len) = search.end(&shared.wire.input, bounds)? {
-            let bytes = shared.wire.take(len);
-            let head = head::request(&bytes, bounds)?;
-            let framing = framing::of_request(head.version, &head.headers)?;
-            let incoming = conn.begin(&mut shared, framing, &head.headers);
-            return Poll::Ready(Ok(Some((head, incoming))));
+        match take_head(conn, &mut shared, search, bounds) {
+            Ok(None) => {}
+            Ok(Some(request)) => return Poll::Ready(Ok(Ok(request))),
+            Err(fault) => return Poll::Ready(Ok(Err(fault))),
         }
         match shared.wire.poll_read(cx, 0) {
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(End::Client)),
             Poll::Ready(Ok(_)) => continue,
             Poll::Pending => {}
         }
         let is_late = idle.as_mut().poll(cx).is_ready();
         return match (is_late, shared.wire.input.is_empty()) {
             (false, _) => Poll::Pending,
-            (true, true) => Poll::Ready(Ok(None)),
-            (true, false) => Poll::Ready(Err(Fault::Late)),
+            (true, true) => Poll::Ready(Err(End::Idle)),
+            (true, false) => Poll::Ready(Ok(Err(Fault::Late))),
         };
     }
+}
+
+fn take_head(
+    conn: &Conn,
+    shared: &mut Shared,
+    search: &mut Search,
+    bounds: Bounds,
+) -> Result<Option<(request::Parts, Incoming)>, Fault> {
+    let Some(len) = search.end(&shared.wire.input, bounds)? else { return Ok(None) };
+    let head = head::request(&shared.wire.take(len), bounds)?;
+    let framing = framing::of_request(head.version, &head.headers)?;
+    let incoming = conn.begin(shared, framing, &head.headers);
+    Ok(Some((head, incoming)))
 }
 
 /// What a request has told about its answer.

@@ -71,7 +71,7 @@ async fn exchange(bytes: &[u8], piece: usize) -> (String, Vec<(String, Result<St
         drop(client);
         String::from_utf8_lossy(&answer).into_owned()
     };
-    let (answer, ()) = tokio::join!(sending, serving);
+    let (answer, _end) = tokio::join!(sending, serving);
     let asked = asked.lock().unwrap().clone();
     (answer, asked)
 }

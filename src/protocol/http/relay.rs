@@ -33,6 +33,10 @@ pub enum Failure {
     /// A takeover came before the commit point. Nothing of it is in the store.
     #[error("a takeover came first")]
     Cut,
+    /// The process ends, and the write had not reached its commit point. Nothing of it is in the
+    /// store.
+    #[error("palisade is shutting down, and drain_timeout is over")]
+    Ending,
     /// There was no connection. Nothing was sent.
     #[error(transparent)]
     NotConnected(ConnectError),
@@ -147,9 +151,9 @@ async fn exchange(
             tokio::select! {
                 biased;
                 answer = &mut sending => Ok(answer),
-                () = &mut lost => Err(None),
+                () = &mut lost => Err(Stall::Lost),
                 stall = stalled(&flight, pool.upstream().response_timeout, stall_timeout) => {
-                    Err(Some(stall))
+                    Err(stall)
                 }
             }
         };
@@ -175,10 +179,10 @@ async fn exchange(
             }
             Err(stall) => {
                 let what = match stall {
-                    Some(_) => "it took longer than response_timeout",
-                    None => "it was given up on",
+                    Stall::Client | Stall::Store => "it took longer than response_timeout",
+                    Stall::Lost => "it was given up on",
                 };
-                return Err(broken(&flight, lease, stall, what.to_owned()).await);
+                return Err(broken(&flight, lease, Some(stall), what.to_owned()).await);
             }
         }
     };
@@ -211,12 +215,15 @@ async fn exchange(
 
 /// Lost while there was no connection yet.
 fn never_sent(flight: &Flight) -> Failure {
+    let outranked = flight.outranked_by().is_some();
     flight.settle();
-    Failure::Cut
+    if outranked { Failure::Cut } else { Failure::Ending }
 }
 
 enum Stall {
     Client,
+    /// The admission is lost.
+    Lost,
     Store,
 }
 
@@ -240,6 +247,7 @@ async fn broken(
         (Some(BodyFault::Cut), _) => Failure::Cut,
         (Some(fault), _) if *fault != BodyFault::Ended => Failure::Body(fault.clone()),
         (_, Some(Stall::Client)) => Failure::ClientStalled,
+        (_, Some(Stall::Lost)) => Failure::Ending,
         _ => Failure::NotTaken(what),
     }
 }

@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -31,11 +31,13 @@ use super::read_ahead::READ_AHEADS_MAX;
 use super::session::Session;
 use super::settings::Listener;
 use super::speech::Speech;
+use super::streams::{self, Streams};
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
 use crate::net::connect::{Connector, ConnectorError};
 use crate::net::http1;
+use crate::net::http1::server::End;
 use crate::net::identity::Peer;
 use crate::net::pool::Pool;
 use crate::telemetry::RateLimit;
@@ -134,6 +136,7 @@ pub async fn serve_connection<I>(
 {
     let limits = service.front.listener.limits;
     let origin = Origin::new(peer.address);
+    let front = Arc::clone(&service.front);
     let session = Arc::new(Session { service, peer, origin, is_http2 });
     let io = WriteStall::new(io, limits.body_stall_timeout);
     if is_http2 {
@@ -143,7 +146,8 @@ pub async fn serve_connection<I>(
         head: http1::Bounds { bytes_max: limits.header_bytes_max, headers_max: limits.headers_max },
         head_timeout: limits.header_timeout,
     };
-    http1::server::serve(Box::new(io), limits, Http1(session), drain).await;
+    let end = http1::server::serve(Box::new(io), limits, Http1(session), drain).await;
+    front.metrics.ended(end);
 }
 
 struct Http1(Arc<Session>);
@@ -153,7 +157,7 @@ impl http1::server::Service for Http1 {
 
     async fn answer(&self, request: Request<http1::Incoming>) -> Response<AnswerBody> {
         let waits = request.headers().contains_key(EXPECT);
-        self.0.answer(request.map(|incoming| ClientBody::Http1 { incoming, waits })).await
+        self.0.answer(request.map(|incoming| ClientBody::http1(incoming, waits))).await
     }
 
     fn refuse(&self, fault: &http1::Fault) -> Response<AnswerBody> {
@@ -165,14 +169,15 @@ async fn serve_http2<I>(io: I, session: Arc<Session>, drain: impl Future<Output 
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = session.service.front.listener.limits;
+    let front = Arc::clone(&session.service.front);
+    let limits = front.listener.limits;
     let activity = Arc::new(Activity::default());
     let counted = Arc::clone(&activity);
     let serve = service_fn(move |request: Request<Incoming>| {
         let (session, under_way) = (Arc::clone(&session), counted.begin());
         // Boxed, or hyper would keep room for it in every connection on which nothing is asked.
         Box::pin(async move {
-            let request = request.map(|incoming| ClientBody::Http2(Some(incoming)));
+            let request = request.map(ClientBody::http2);
             let answer = session.answer(request).await;
             Ok::<_, Infallible>(answer.map(|body| Counted { body, _under_way: under_way }))
         })
@@ -180,7 +185,9 @@ where
     // Polled when it is woken, not each time that the connection is.
     let mut drain = FuturesUnordered::from_iter([drain]);
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let stalled = front.metrics.streams_unread.clone();
+    let streams = Streams { stall_timeout: limits.body_stall_timeout, stalled };
+    let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_max)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
@@ -190,14 +197,14 @@ where
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
-        _ = &mut connection => return,
+        end = &mut connection => return front.metrics.ended_http2(&end),
         _ = drain.next() => {}
-        () = activity.idle(limits.header_timeout) => {}
+        () = activity.idle(limits.header_timeout) => front.metrics.ended(End::Idle),
     }
     connection.as_mut().graceful_shutdown();
     // A client that answers nothing cannot hold on to it.
     tokio::select! {
-        _ = &mut connection => {}
+        end = &mut connection => front.metrics.ended_http2(&end),
         () = activity.idle(limits.header_timeout) => {}
     }
 }
@@ -225,7 +232,7 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        streams::note(Pin::new(&mut self.body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {

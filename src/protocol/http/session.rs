@@ -44,8 +44,9 @@ pub struct Session {
 impl Session {
     /// The answer to a request: the store's, or Palisade's own.
     pub async fn answer(self: &Arc<Self>, request: Request<ClientBody>) -> Response<AnswerBody> {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let (method, version) = (head.method.clone(), head.version);
+        body.look(&method).await;
         // Said beforehand (RFC 9110 section 10.1.1), or a client would send its next request into
         // a connection that is about to be closed.
         let closes = body.spoils_connection();

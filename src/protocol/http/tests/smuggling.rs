@@ -40,7 +40,14 @@ async fn ambiguous_requests_never_reach_the_store() {
             400,
         ),
         (format!("GET /data/1/x HTTP/1.1\r\n{t}Content-Length: 3\r\n\r\nabc"), 400),
-        (format!("GET /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400),
+        (
+            format!(
+                "GET /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
+        (format!("GET /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\n\r\nz\r\n"), 400),
+        (format!("GET /data/1/x HTTP/1.1\r\n{t}Transfer-Encoding: chunked\r\n\r\n"), 400),
         // Another method or another path than the one that is judged.
         (
             "GET /data/1/x HTTP/1.1\r\nHost: s\r\nX-HTTP-Method-Override: PUT\r\n\r\n".to_owned(),
