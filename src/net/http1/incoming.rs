@@ -144,8 +144,10 @@ impl Shared {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         let next = ready!(self.poll_decoded(cx));
         self.broken |= matches!(next, Some(Err(Broken)));
-        if self.body.is_ended() || self.broken {
-            self.server.take().map(Waker::wake);
+        if (self.body.is_ended() || self.broken)
+            && let Some(server) = self.server.take()
+        {
+            server.wake();
         }
         Poll::Ready(next)
     }
@@ -180,7 +182,7 @@ impl Incoming {
     }
 
     /// Its length in bytes as the head has told it, where it has.
-    pub fn len(&self) -> Option<u64> {
+    pub fn announced_len(&self) -> Option<u64> {
         self.len
     }
 

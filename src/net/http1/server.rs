@@ -131,6 +131,8 @@ pub async fn serve<S: Service>(
     end
 }
 
+type Asked = Result<(request::Parts, Incoming), Fault>;
+
 /// A request, or what is none; or the end of the connection, when nothing is asked any more.
 fn poll_head(
     conn: &Conn,
@@ -138,7 +140,7 @@ fn poll_head(
     search: &mut Search,
     bounds: Bounds,
     idle: &mut Pin<&mut Sleep>,
-) -> Poll<Result<Result<(request::Parts, Incoming), Fault>, End>> {
+) -> Poll<Result<Asked, End>> {
     let mut shared = conn.lock();
     loop {
         if head::skip_empty_lines(&mut shared.wire.input) {

@@ -77,7 +77,7 @@ impl ClientBody {
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
         match &self.source {
-            Source::Http1(incoming) => incoming.len(),
+            Source::Http1(incoming) => incoming.announced_len(),
             Source::Http2(None) => Some(0),
             Source::Http2(Some(incoming)) => incoming.size_hint().exact(),
         }
