@@ -25,6 +25,8 @@ mod siege;
 mod supervised;
 mod takeover;
 mod tidy;
+mod torture;
+mod trial;
 mod trust;
 mod upstreams;
 mod wire;
