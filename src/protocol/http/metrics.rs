@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
+use crate::net::http1::server::End;
 use crate::rules::{Rule, Rules};
 
 const REQUESTS_TOTAL: &str = "palisade_http_requests_total";
@@ -106,29 +107,30 @@ impl Metrics {
         rule.and_then(|rule| self.rules.get(&rule.name)).unwrap_or(&self.unmatched)
     }
 
-    /// A connection with nothing under way was ended.
-    pub fn ended_idle(&self) {
-        self.idle.increment(1);
+    /// A connection has ended.
+    pub fn ended(&self, end: End) {
+        match end {
+            End::Client => {}
+            End::Idle => self.idle.increment(1),
+            End::Malformed => self.malformed.increment(1),
+            End::Unread => self.unread.increment(1),
+        }
     }
 
-    /// A connection has ended by itself; why, if it was Palisade that ended it.
-    pub fn ended(&self, end: &hyper::Result<()>) {
+    /// An HTTP/2 connection has ended by itself.
+    pub fn ended_http2(&self, end: &hyper::Result<()>) {
         let Err(error) = end else { return };
         let mut source = error.source();
         while let Some(cause) = source {
             if let Some(io) = cause.downcast_ref::<io::Error>() {
-                // Of any other kind, the client has hung up.
-                if io.kind() == io::ErrorKind::TimedOut {
-                    self.unread.increment(1);
-                }
-                return;
+                return self.ended(End::of(io));
             }
             source = cause.source();
         }
         if error.is_timeout() {
-            self.idle.increment(1);
+            self.ended(End::Idle);
         } else if !(error.is_incomplete_message() || error.is_closed() || error.is_canceled()) {
-            self.malformed.increment(1);
+            self.ended(End::Malformed);
         }
     }
 

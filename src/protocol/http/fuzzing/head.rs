@@ -65,8 +65,8 @@ fn sent(front: &Front, mut head: request::Parts, has_body: bool) -> Result<(), B
     let origin = Origin::new(([127, 0, 0, 1], 1).into());
     let via = HeaderValue::from_static("1.1 fuzz");
     front.speech.rewrite(&mut head, host, s3.as_deref(), None, |headers, host| {
-        headers.remove(&front.listener.token_header);
-        headers::prepare_request(headers, &origin, host, &via);
+        let token_header = front.listener.token_header.as_str();
+        headers::prepare_request(headers, &origin, host, &via, token_header);
     })?;
     let path = head.uri.path();
     assert!(path.starts_with('/') && head.uri.authority().is_none(), "{head:?} of {before:?}");

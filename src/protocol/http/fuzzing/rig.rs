@@ -60,8 +60,6 @@ pub struct Script<'b> {
 pub struct Exchange {
     /// Every byte that the client got.
     pub answers: Vec<u8>,
-    /// Whether the server closed the connection by itself.
-    pub closed: bool,
     /// What the store saw.
     pub seen: Vec<Seen>,
     /// What it saw that was no request.
@@ -129,7 +127,6 @@ impl Rig {
             let mut client = Client { stream: client, got: Vec::new() };
             client.say(script.bytes, script.piece_bytes, &mut served).await;
             self.settle(&mut served, &mut client).await;
-            let closed = served.is_none();
             let _ = client.stream.shutdown().await;
             self.settle(&mut served, &mut client).await;
             // As a worker does with a connection that it cuts off.
@@ -144,7 +141,7 @@ impl Rig {
             let mut state = self.record.lock();
             let (seen, faults) =
                 (std::mem::take(&mut state.seen), std::mem::take(&mut state.faults));
-            Exchange { answers: client.got, closed, seen, faults }
+            Exchange { answers: client.got, seen, faults }
         })
     }
 

@@ -136,10 +136,7 @@ fn first_line(line: &[u8]) -> Result<[String; 3], String> {
         }
         false => {
             let is_version = matches!(three, b"HTTP/1.1" | b"HTTP/1.0");
-            is_token(one)
-                && !two.is_empty()
-                && two.iter().all(|b| *b > 0x20 && *b != 0x7f)
-                && is_version
+            is_token(one) && !two.is_empty() && two.iter().all(u8::is_ascii_graphic) && is_version
         }
     };
     let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
