@@ -84,6 +84,9 @@ pub fn check<'a>(
     }
     let host = host(parts)?;
     match parts.uri.path_and_query().map(|target| target.as_str()) {
+        Some(target) if !target.is_ascii() => {
+            Err(Malformed::new("the target has bytes that need encoding", "percent-encode them"))
+        }
         Some(target) if target.starts_with('/') => Ok(host),
         _ => Err(Malformed::new(
             "the target is no path of this server",
