@@ -109,7 +109,7 @@ impl Problem {
             headers.insert(TOKEN_HEADER, token::header_of(token));
         }
         // What cannot be read in one way leaves nothing to go on from.
-        if version == Version::HTTP_11 && matches!(self.denial, Denial::Malformed(_)) {
+        if version != Version::HTTP_2 && matches!(self.denial, Denial::Malformed(_)) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
