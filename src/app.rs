@@ -172,6 +172,12 @@ impl Running {
         self.audit.record(audit::Event { event: "reload", ..audit::Event::default() });
     }
 
+    /// How long [`Running::shutdown`] takes at most.
+    pub fn shutdown_max(&self) -> Duration {
+        let ending = ANSWER_TIMEOUT + FAREWELL_TIMEOUT + CLOSE_MIN + AUDIT_TIMEOUT;
+        self.drain_delay + self.drain_timeout + ending
+    }
+
     /// Is not ready any more; after `drain_delay` takes no new connections, lets requests finish
     /// for as long as `drain_timeout`, tells those that did not what became of them, and gives
     /// all grants up if nothing is left in flight.

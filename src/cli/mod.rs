@@ -11,9 +11,11 @@ mod completions;
 mod demo;
 mod explain;
 mod health;
+mod manual;
 mod resources;
 mod run;
 mod store;
+mod supervisor;
 
 /// A reverse proxy that refuses the writes of stale leaders before they reach the store.
 #[derive(Debug, Parser)]
@@ -37,6 +39,9 @@ enum Command {
     Explain(explain::Args),
     /// Ask a running Palisade whether it is ready; for container health checks.
     Health(health::Args),
+    /// Write the manual pages, for packages.
+    #[command(hide = true)]
+    Manual(manual::Args),
     /// List, show, seal and reset resources of a running Palisade.
     Resources(resources::Args),
     /// Serve.
@@ -55,6 +60,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Health(args) => health::run(args),
+        Command::Manual(args) => manual::run(args),
         Command::Resources(args) => resources::run(args),
         Command::Run(args) => run::run(args),
         Command::Store(args) => store::run(args),

@@ -7,6 +7,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::supervisor;
 use crate::{app, config, telemetry};
 
 /// Arguments of `palisade run`.
@@ -67,6 +68,7 @@ async fn serve(config: config::Config, metrics: PrometheusHandle) -> anyhow::Res
     let mut interrupt = signal(SignalKind::interrupt())?;
     let running = app::start(config, metrics).await?;
     tracing::info!(admin = %running.admin_address(), "ready");
+    supervisor::ready();
     loop {
         tokio::select! {
             _ = hang_up.recv() => running.reload().await,
@@ -75,6 +77,7 @@ async fn serve(config: config::Config, metrics: PrometheusHandle) -> anyhow::Res
         }
     }
     tracing::info!("draining; a second signal ends at once");
+    supervisor::draining(running.shutdown_max());
     let ended = tokio::select! {
         ended = running.shutdown() => ended,
         _ = terminate.recv() => return Ok(ExitCode::from(AT_ONCE)),
