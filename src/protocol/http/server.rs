@@ -1,7 +1,7 @@
 //! Serves the connections of one listener.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,6 +30,7 @@ use super::speech::Speech;
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
+use crate::net::coalesce::{Flusher, coalesce};
 use crate::net::connect::{Connector, ConnectorError};
 use crate::net::identity::Peer;
 use crate::net::pool::Pool;
@@ -148,27 +149,28 @@ pub async fn serve_connection<I>(
     });
     // Polled when it is woken, not each time that the connection is.
     let mut drain = FuturesUnordered::from_iter([drain]);
-    let io = TokioIo::new(WriteStall::new(io, limits.body_stall_timeout));
+    let io = WriteStall::new(io, limits.body_stall_timeout);
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
     if is_http2 {
+        let (io, flusher) = coalesce(io);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL)
-            .serve_connection(io, serve);
+            .serve_connection(TokioIo::new(io), serve);
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            () = flushed(connection.as_mut(), &flusher) => return,
             _ = drain.next() => {}
             () = activity.idle(limits.header_timeout) => {}
         }
         connection.as_mut().graceful_shutdown();
         // A client that answers nothing cannot hold on to it.
         tokio::select! {
-            _ = &mut connection => {}
+            () = flushed(connection, &flusher) => {}
             () = activity.idle(limits.header_timeout) => {}
         }
     } else {
@@ -181,7 +183,7 @@ pub async fn serve_connection<I>(
             .header_read_timeout(limits.header_timeout)
             .max_header_size(limits.header_bytes_max)
             .max_buf_size(READ_BUFFER_BYTES_MAX.max(limits.header_bytes_max))
-            .serve_connection(io, serve);
+            .serve_connection(TokioIo::new(io), serve);
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
@@ -191,6 +193,23 @@ pub async fn serve_connection<I>(
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
+}
+
+/// Drives a connection to its end, and sends after each step what the step has written.
+async fn flushed<E>(
+    mut connection: Pin<&mut impl Future<Output = Result<(), E>>>,
+    flusher: &Flusher<impl AsyncWrite + Unpin>,
+) {
+    poll_fn(|cx| {
+        let ended = connection.as_mut().poll(cx).is_ready();
+        // What cannot be sent now wakes this task again when it can.
+        match flusher.poll_flush(cx) {
+            Poll::Ready(Ok(())) if !ended => Poll::Pending,
+            Poll::Pending if !ended => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    })
+    .await;
 }
 
 /// What goes on on an HTTP/2 connection. HTTP/1.1 has its own timer in hyper.
