@@ -203,6 +203,9 @@ impl Session {
     /// Makes the store's head fit for the client, and says what it was admitted under.
     fn finish(&self, headers: &mut HeaderMap, asked: &Asked) {
         headers::strip_hop_by_hop(headers);
+        if self.is_http2 {
+            headers::detach(headers);
+        }
         headers::remove_where(headers, |name| {
             [&REFUSAL_HEADER, &RESOURCE_HEADER, &TOKEN_HEADER]
                 .iter()
