@@ -12,6 +12,7 @@ mod buffer;
 mod error;
 mod files;
 mod load;
+mod remember;
 mod store;
 mod stream;
 #[cfg(test)]

@@ -21,8 +21,9 @@ use tokio::net::TcpStream;
 
 use super::buffer::{self, Buffer};
 
-/// Bytes of one write that are encrypted and sent together, at most: four full records.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one write that are encrypted and sent together, at most: four full records, and
+/// what HTTP/2 adds to as much.
+const WRITE_BYTES_MAX: usize = 65 * 1024;
 /// A write in several pieces becomes one if its first piece is shorter than this.
 const JOIN_BYTES_MAX: usize = 16 * 1024;
 /// Room for what TLS adds to [`WRITE_BYTES_MAX`].
