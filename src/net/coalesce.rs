@@ -13,8 +13,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that are kept, at most. It is four full TLS records.
-pub const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that are kept, at most: four full DATA frames with their heads, so that the end of a
+/// frame is not sent by itself.
+pub const KEPT_BYTES_MAX: usize = 4 * (16 * 1024 + 9);
 
 thread_local! {
     /// The buffer that was used last on this thread: an idle connection has none of its own.
