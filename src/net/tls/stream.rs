@@ -173,7 +173,10 @@ impl ServerStream {
                         Speech::Goodbye => traffic.queue_close_notify(outgoing.room(room)),
                     };
                     match said {
-                        Ok(count) => break Ok(outgoing.fill(count)),
+                        Ok(count) => {
+                            outgoing.fill(count);
+                            break Ok(());
+                        }
                         Err(EncryptError::InsufficientSize(size)) => room = size.required_size,
                         Err(EncryptError::EncryptExhausted) => {
                             break Err(rustls::Error::EncryptError);
