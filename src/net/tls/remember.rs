@@ -169,7 +169,8 @@ mod tests {
         check("key", "message", "keymessage", true, 1);
         check("key", "message", "keymessage", true, 0);
         // The same bytes in all, otherwise divided.
-        check("keym", "essage", "keymessage", true, 1);
+        check("", "aa", "aa", true, 1);
+        check("a", "a", "aa", true, 1);
         for _ in 0..2 {
             check("key", "message", "keymessagf", false, 1);
             check("key", "messagf", "keymessage", false, 1);
