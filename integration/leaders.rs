@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::history::{self, Answers, Told};
-use crate::rig::{Client, Reply, Rig};
+use crate::rig::{Client, Rig};
 
 /// Reigns in one run.
 const REIGNS: u64 = 12;
@@ -12,15 +12,6 @@ const REIGNS: u64 = 12;
 const WRITERS: u64 = 6;
 /// Longest time that the store takes over a write.
 const DELAY_MS_MAX: u64 = 60;
-
-fn told(reply: &Result<Reply, String>) -> Told {
-    match reply {
-        Err(_) => Told::Unknown,
-        Ok(reply) if reply.status.is_success() => Told::Applied,
-        Ok(reply) if reply.header("fencing-refusal") == "outcome_unknown" => Told::Unknown,
-        Ok(_) => Told::NotApplied,
-    }
-}
 
 async fn reign(rig: &Rig, token: u64, answers: &Arc<Mutex<Answers>>) {
     let who = if token.is_multiple_of(2) { "leader-a" } else { "leader-b" };
@@ -46,7 +37,7 @@ async fn write(client: Client, token: u64, writer: u64, answers: Arc<Mutex<Answe
             client.clone().with("x-amz-meta-write", &name).with("x-amz-meta-delay-ms", delay_ms);
         let path = format!("/fenced/turns/object-{}", (writer + index) % 3);
         let reply = client.try_send(http::Method::PUT, &path, name.clone()).await;
-        let told = told(&reply);
+        let told = Told::by(&reply);
         answers.lock().unwrap().insert(name, told);
         if told == Told::NotApplied {
             return;

@@ -71,6 +71,19 @@ impl Wire {
         Some(Reply { status, headers, body, trailers: HeaderMap::new() })
     }
 
+    /// So many bytes; `None` when the connection ends before.
+    pub async fn exactly(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        while self.read.len() < bytes {
+            self.more().await?;
+        }
+        Some(self.read.drain(..bytes).collect())
+    }
+
+    /// Sends what may no longer be taken; false once it is not.
+    pub async fn try_say(&mut self, bytes: &[u8]) -> bool {
+        matches!(timeout(PATIENCE, self.stream.write_all(bytes)).await, Ok(Ok(())))
+    }
+
     /// Everything up to the end of the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await.is_some() {}

@@ -27,6 +27,10 @@ use serve::HttpHandler;
 const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the gate has at least to end cleanly, however short the drain was.
 const CLOSE_MIN: Duration = Duration::from_secs(2);
+/// How long writes past their commit point may wait for the store's answer when the drain is over.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the last answers may take to reach their clients, before connections are cut.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,7 @@ pub struct Running {
     readiness: Readiness,
     workers: Workers,
     audit: Audit,
+    drain_delay: Duration,
     drain_timeout: Duration,
 }
 
@@ -112,6 +117,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
         readiness: readiness.clone(),
         workers,
         audit: audit.clone(),
+        drain_delay: config.drain_delay,
         drain_timeout: config.drain_timeout,
     };
     let operators = config.admin.operators.clone();
@@ -166,16 +172,26 @@ impl Running {
         self.audit.record(audit::Event { event: "reload", ..audit::Event::default() });
     }
 
-    /// Takes no new connections, lets requests finish for as long as `drain_timeout`, and
-    /// gives all grants up if nothing is left in flight.
+    /// Is not ready any more; after `drain_delay` takes no new connections, lets requests finish
+    /// for as long as `drain_timeout`, tells those that did not what became of them, and gives
+    /// all grants up if nothing is left in flight.
     pub async fn shutdown(self) -> Ended {
         self.readiness.drain();
+        tokio::time::sleep(self.drain_delay).await;
         let deadline = Instant::now() + self.drain_timeout;
+        let gate = Arc::clone(&self.gate);
+        let ending = tokio::spawn(async move {
+            tokio::time::sleep_until(deadline).await;
+            gate.halt();
+            tokio::time::sleep(ANSWER_TIMEOUT).await;
+            gate.give_up();
+        });
+        let within = self.drain_timeout + ANSWER_TIMEOUT + FAREWELL_TIMEOUT;
         let mut ended = Ended::default();
         let mut handlers = Vec::new();
         let mut closing = Vec::new();
         for (_, server, handler) in self.listeners {
-            closing.push(tokio::spawn(server.shutdown(self.drain_timeout)));
+            closing.push(tokio::spawn(server.shutdown(within)));
             handlers.push(handler);
         }
         for closed in closing {
@@ -185,6 +201,7 @@ impl Running {
             // Writes whose clients hung up; those that do not end are found by the gate.
             let _ = tokio::time::timeout_at(deadline, handler.finished()).await;
         }
+        ending.abort();
         let deadline = deadline.max(Instant::now() + CLOSE_MIN);
         if let Err(unsettled) = self.gate.close(deadline).await {
             ended.unsettled = unsettled;

@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench side_by_side                    about six minutes
 //!     cargo bench --bench side_by_side -- --quick         about one minute
-//!     ... -- --only palisade,haproxy --rounds 5 --load put,get
+//!     ... -- --only palisade,haproxy --rounds 5 --seconds 2 --load put,get
 //!     ... -- --other-build PATH                           another build of Palisade, as one more peer
 //!
 //! Each proxy terminates mTLS (TLS 1.3, the client verified against a CRL too) before the
@@ -81,6 +81,10 @@ fn options() -> Options {
             "--rounds" => {
                 let rounds = arguments.next().and_then(|text| text.parse().ok());
                 options.rounds = rounds.expect("a number of rounds");
+            }
+            "--seconds" => {
+                let seconds = arguments.next().and_then(|text| text.parse().ok());
+                options.time = Duration::from_secs_f64(seconds.expect("a number of seconds"));
             }
             "--only" => {
                 let names = list(arguments.next());

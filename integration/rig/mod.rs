@@ -38,6 +38,7 @@ pub struct Rig {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     palisade: Option<Process>,
+    environment: Vec<(&'static str, PathBuf)>,
     config: PathBuf,
     // Last, so that the processes are gone when the folder is removed.
     dir: TempDir,
@@ -51,34 +52,67 @@ impl Rig {
 
     /// Palisade by those options.
     pub async fn with(options: Options) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let mut rig = Self::prepare(tempfile::tempdir().unwrap(), options);
+        rig.run().await;
+        rig
+    }
+
+    /// Everything but the start of Palisade, in that folder.
+    pub fn prepare(dir: TempDir, options: Options) -> Self {
         let certs = Certs::issue(dir.path());
         let store = options.store.start(dir.path());
         let (address, admin) = (free_address(), free_address());
         let config = dir.path().join("palisade.toml");
         let text = config::text(&options, &certs, store.address, address, admin, dir.path());
         std::fs::write(&config, text).unwrap();
-        let mut rig = Self { certs, store, address, admin, palisade: None, config, dir };
-        rig.run().await;
-        rig
+        let environment = Vec::new();
+        Self { certs, store, address, admin, palisade: None, environment, config, dir }
+    }
+
+    /// What Palisade is started with from now on.
+    pub fn environment(&mut self, environment: Vec<(&'static str, PathBuf)>) {
+        self.environment = environment;
     }
 
     /// Starts Palisade (again), on the same ledger, and waits until it is ready.
     pub async fn run(&mut self) {
+        self.launch();
+        self.ready().await.unwrap();
+    }
+
+    /// Starts Palisade (again), and does not wait.
+    pub fn launch(&mut self) {
         let mut command = palisade();
         command.arg("run").arg("--config").arg(&self.config);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.palisade = Some(Process::start(&mut command, "palisade", self.dir.path()));
+    }
+
+    /// Waits until Palisade is ready.
+    ///
+    /// # Errors
+    /// It has ended, or takes too long.
+    pub async fn ready(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
             let ready = self.operator("leader-a").try_send(http::Method::GET, "/readyz", "").await;
             if ready.is_ok_and(|reply| reply.status.is_success()) {
-                return;
+                return Ok(());
             }
             let palisade = self.palisade();
-            assert!(palisade.is_running(), "palisade has ended: {}", palisade.everything());
-            assert!(Instant::now() < deadline, "palisade is not ready: {}", palisade.everything());
+            if !palisade.is_running() {
+                return Err(format!("palisade has ended: {}", palisade.everything()));
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("palisade is not ready: {}", palisade.everything()));
+            }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Leaves the folder there when this is dropped, or not.
+    pub fn keep(&mut self, is_kept: bool) {
+        self.dir.disable_cleanup(is_kept);
     }
 
     /// The running Palisade.

@@ -126,6 +126,11 @@ impl Process {
         self.wait(DEADLINE)
     }
 
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// SIGSTOP: from now on it does nothing, and does not know.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -13,8 +13,9 @@ use crate::{app, config, telemetry};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "SIGHUP reads certificates, keys, authorities and revocation lists again.\n\
-    SIGTERM (or Ctrl-C) drains: requests finish, at most for drain_timeout, and the next start \
-    need not wait. A second one ends at once, which is safe."
+    SIGTERM (or Ctrl-C) drains: /readyz says no; after drain_delay new connections are refused \
+    and requests finish, at most for drain_timeout; the next start need not wait. A second one \
+    ends at once, which is safe."
 )]
 pub struct Args {
     /// The configuration; `palisade check FILE` says what is wrong with it.

@@ -57,7 +57,9 @@ pub struct Config {
     pub audit: audit::Target,
     /// Worker threads; one a core by default.
     pub workers: usize,
-    /// How long requests may go on after SIGTERM.
+    /// How long everything goes on after SIGTERM with nothing but the readiness changed.
+    pub drain_delay: Duration,
+    /// How long requests may go on after that.
     pub drain_timeout: Duration,
     /// How many `[[resources]]` there are.
     pub rules: usize,
@@ -135,6 +137,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let report = root.report();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = root.count("workers", 1..=1024).unwrap_or_else(cores);
+    let drain_delay = root.delay("drain_delay").unwrap_or_default();
     let drain_timeout = root.duration("drain_timeout").unwrap_or(DRAIN_TIMEOUT);
     let ledger = server::ledger(root);
     let mut gate = server::gate(root);
@@ -172,6 +175,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         log,
         audit: audit?,
         workers,
+        drain_delay,
         drain_timeout,
         rules: rules.len(),
     })

@@ -27,6 +27,7 @@ const fn schema(keys: &'static [(&'static str, Kind)]) -> Schema {
 
 pub(super) static ROOT: Schema = Schema {
     keys: &[
+        ("drain_delay", Value),
         ("drain_timeout", Value),
         ("workers", Value),
         ("ledger", Table(&LEDGER)),
@@ -47,9 +48,18 @@ pub(super) static ROOT: Schema = Schema {
 };
 
 static LEDGER: Schema = schema(&[("embedded", Table(&EMBEDDED))]);
-static EMBEDDED: Schema = schema(&[("path", Value), ("verify_on_open", Value), ("cache", Value)]);
+static EMBEDDED: Schema = schema(&[
+    ("path", Value),
+    ("verify_on_open", Value),
+    ("cache", Value),
+    ("commit_stall_timeout", Value),
+]);
 
-static GATE: Schema = schema(&[("active_resources_max", Value), ("takeover_queue_max", Value)]);
+static GATE: Schema = schema(&[
+    ("active_resources_max", Value),
+    ("takeover_queue_max", Value),
+    ("writes_per_resource_max", Value),
+]);
 
 static ADMIN: Schema =
     schema(&[("listen", Value), ("operators", Value), ("tls", Table(&SERVER_TLS))]);

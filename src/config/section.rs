@@ -184,8 +184,12 @@ impl<'a> Section<'a> {
 
     /// A duration of at least a millisecond.
     pub(super) fn duration(&self, key: &str) -> Option<Duration> {
+        self.delay(key).filter(|duration| self.is_not_zero(key, duration.is_zero()))
+    }
+
+    /// A duration, also none at all.
+    pub(super) fn delay(&self, key: &str) -> Option<Duration> {
         self.quantity(key, "a duration with a unit such as `\"30s\"`", values::duration)
-            .filter(|duration| self.is_not_zero(key, duration.is_zero()))
     }
 
     /// A number of bytes, at least one.

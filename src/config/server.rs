@@ -30,6 +30,9 @@ pub(super) fn ledger(root: &Section<'_>) -> Option<Ledger> {
     let settings = embedded::Settings {
         verify_on_open: embedded.boolean("verify_on_open").unwrap_or(default.verify_on_open),
         cache_bytes: cache_bytes(&embedded).unwrap_or(default.cache_bytes),
+        commit_stall_timeout: embedded
+            .duration("commit_stall_timeout")
+            .unwrap_or(default.commit_stall_timeout),
         ..default
     };
     files::writable(&embedded, "path").map(|path| Ledger::Embedded { path, settings })
@@ -74,6 +77,10 @@ pub(super) fn gate(root: &Section<'_>) -> gate::Settings {
             .integer("takeover_queue_max", 1..=10_000_000)
             .and_then(|max| u32::try_from(max).ok())
             .unwrap_or(default.takeover_queue_max),
+        writes_per_resource_max: gate
+            .integer("writes_per_resource_max", 1..=1_000_000)
+            .and_then(|max| u32::try_from(max).ok())
+            .unwrap_or(default.writes_per_resource_max),
         ..default // The rules say the rest.
     }
 }

@@ -87,12 +87,13 @@ impl Admission {
     }
 
     /// Resolves when the write has lost its admission: cut before its commit point
-    /// (drop the upstream connection and say `stale`), or given up on after it (drop the
+    /// (drop the upstream connection and say `stale`, or that the process ends if nothing
+    /// outranks it), or given up on after it (drop the
     /// upstream connection, call [`Admission::lose`] and say `unknown`).
     pub async fn lost(&self) {
         self.cell
             .lost(|cell| match &*self.slot() {
-                Slot::Streaming(_) | Slot::Ended => cell.outranks(self.token),
+                Slot::Streaming(_) | Slot::Ended => cell.cuts(self.token),
                 Slot::Sent(_) => cell.hangs_up(),
             })
             .await;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::state::{Delivery, Outcome, Running, State, Waiter};
 use super::waiting::Waiting;
-use super::{Admission, Evidence, Shared, Status};
+use super::{Admission, ENDING, Evidence, Shared, Status};
 use crate::fence::{
     Ask, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Refusal, Register, Resource, Sent,
     Ticket, Token,
@@ -82,7 +82,7 @@ impl Cell {
         let ticket = ask.ticket;
         let mut state = self.lock();
         if self.shared.closing.load(Ordering::SeqCst) {
-            return Asked::Now(Err(Refusal::LedgerUnavailable));
+            return Asked::Now(Err(ENDING));
         }
         state.settle_timeout = settle_timeout;
         state.forget_expired(Instant::now);
@@ -101,11 +101,35 @@ impl Cell {
                 Asked::Later { outcome, waiting }
             }
             _ => {
+                let effects = self.bounded(&mut state, effects);
                 let evidence = state.evidence();
                 drop(state);
                 Asked::Now(self.decided(effects, evidence, settle_timeout))
             }
         }
+    }
+
+    /// Refuses writes that are too many, the last that came first. After the fence has decided,
+    /// so that who is stale is told so, and no takeover is kept waiting.
+    fn bounded(&self, state: &mut State, effects: Effects) -> Effects {
+        let are_too_many = |state: &State| {
+            let (streaming, sent, _) = state.register.in_flight();
+            streaming.saturating_add(sent) > self.shared.settings.writes_per_resource_max
+        };
+        if !are_too_many(state) {
+            return effects;
+        }
+        let bound = |effect| match effect {
+            Effect::Admit { ticket, permit } if are_too_many(state) => {
+                state.register.release(permit);
+                let refusal = Refusal::Overloaded { limit: "writes_per_resource_max" };
+                Effect::Refuse { ticket, refusal }
+            }
+            other => other,
+        };
+        let mut bounded: Effects = effects.into_iter().rev().map(bound).collect();
+        bounded.reverse();
+        bounded
     }
 
     fn decided(
@@ -140,7 +164,7 @@ impl Cell {
 
     fn sort(self: &Arc<Self>, state: &mut State, effects: Effects) -> Outcome {
         let mut outcome = Outcome::default();
-        for effect in effects {
+        for effect in self.bounded(state, effects) {
             match effect {
                 Effect::Admit { ticket, permit } => match state.waiters.remove(&ticket) {
                     Some(Waiter { reply, settle_timeout, .. }) => {
@@ -277,9 +301,29 @@ impl Cell {
         self.lock().hang_up
     }
 
-    /// Whether the mark is above this token for certain.
-    pub(super) fn outranks(&self, token: Token) -> bool {
-        self.lock().register.mark_at_least().token > token
+    /// Whether a write with this token that has not reached its commit point ends: the mark is
+    /// above it for certain, or the process ends.
+    pub(super) fn cuts(&self, token: Token) -> bool {
+        self.shared.closing.load(Ordering::SeqCst)
+            || self.lock().register.mark_at_least().token > token
+    }
+
+    /// After `closing` was set: refuses those who wait, and wakes the writes that are cut by it.
+    pub(super) fn halt(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let waiters: Vec<_> = state.waiters.drain().collect();
+        for (ticket, Waiter { reply, .. }) in waiters {
+            state.register.withdraw(ticket);
+            let _ = reply.send(Err(ENDING));
+        }
+        drop(state);
+        self.lost.notify_waiters();
+    }
+
+    /// Tells sent writes to hang up.
+    pub(super) fn give_up(self: &Arc<Self>) {
+        self.lock().hang_up = true;
+        self.lost.notify_waiters();
     }
 
     /// The mark, if it is above that token for certain.

@@ -45,6 +45,9 @@ pub struct Settings {
     pub active_resources_max: usize,
     /// How many requests wait for one resource while a takeover of it runs.
     pub takeover_queue_max: u32,
+    /// How many writes of one resource are under way at once, so that one that hangs cannot
+    /// take every connection to the store.
+    pub writes_per_resource_max: u32,
     /// The longest `settle_timeout` of any rule: what an operator waits for, who has no rule.
     pub settle_timeout_max: Duration,
 }
@@ -54,6 +57,7 @@ impl Default for Settings {
         Self {
             active_resources_max: 1_000_000,
             takeover_queue_max: 10_000,
+            writes_per_resource_max: 1_000,
             settle_timeout_max: Duration::from_secs(30),
         }
     }
@@ -128,6 +132,9 @@ struct Shared {
     closing: AtomicBool,
     metrics: GateMetrics,
 }
+
+/// What a request is told that comes, or still waits, when the process ends.
+const ENDING: Refusal = Refusal::Overloaded { limit: "drain_timeout" };
 
 /// What the fence is asked, after rules and identities have been looked at.
 struct Question<'a> {
@@ -265,6 +272,19 @@ impl Gate {
             ..audit::Event::by(operator)
         });
         Ok(sealed)
+    }
+
+    /// Admits nothing any more, refuses those who wait, and cuts every write before its commit
+    /// point: nothing of those is in the store. Writes past it go on.
+    pub fn halt(&self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        self.table.each(Cell::halt);
+    }
+
+    /// Has every write past its commit point close its connection and be told `unknown`: there
+    /// is no time left to wait for the store.
+    pub fn give_up(&self) {
+        self.table.each(Cell::give_up);
     }
 
     /// Admits nothing any more, waits until nothing is in flight, at most until

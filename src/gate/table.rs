@@ -64,6 +64,10 @@ impl Table {
         self.cells.iter().filter(|cell| wanted(cell)).count()
     }
 
+    pub(super) fn each(&self, visit: impl Fn(&Arc<Cell>)) {
+        self.cells.iter().for_each(|cell| visit(&cell));
+    }
+
     fn make_room(&self, clock: &mut VecDeque<Resource>) -> bool {
         for _ in 0..SEARCH_MAX.min(clock.len()) {
             let Some(resource) = clock.pop_front() else { break };

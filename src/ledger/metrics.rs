@@ -8,6 +8,8 @@ pub const RAISES_TOTAL: &str = "palisade_ledger_raises_total";
 pub const COMMITS_TOTAL: &str = "palisade_ledger_commits_total";
 /// How long a commit took, with its fsync.
 pub const COMMIT_SECONDS: &str = "palisade_ledger_commit_seconds";
+/// How long the commit that runs has been running, as of the last look at the ledger's health.
+pub const COMMIT_RUNNING_SECONDS: &str = "palisade_ledger_commit_running_seconds";
 /// How many raises and grants shared a commit.
 pub const BATCH_CHANGES: &str = "palisade_ledger_batch_changes";
 /// The size of the file.
@@ -23,6 +25,11 @@ pub fn describe() {
         COMMIT_SECONDS,
         Unit::Seconds,
         "Time of a commit of the embedded ledger, with its fsync"
+    );
+    metrics::describe_gauge!(
+        COMMIT_RUNNING_SECONDS,
+        Unit::Seconds,
+        "How long the commit of the embedded ledger that runs has been running"
     );
     metrics::describe_histogram!(
         BATCH_CHANGES,
@@ -42,6 +49,7 @@ pub(super) struct Metrics {
     pub(super) unknown: Counter,
     pub(super) commits: Counter,
     pub(super) commit_seconds: Histogram,
+    pub(super) commit_running_seconds: Gauge,
     pub(super) batch_changes: Histogram,
     pub(super) file_bytes: Gauge,
     pub(super) up: Gauge,
@@ -56,6 +64,7 @@ impl Metrics {
             unknown: metrics::counter!(RAISES_TOTAL, "outcome" => "unknown"),
             commits: metrics::counter!(COMMITS_TOTAL),
             commit_seconds: metrics::histogram!(COMMIT_SECONDS),
+            commit_running_seconds: metrics::gauge!(COMMIT_RUNNING_SECONDS),
             batch_changes: metrics::histogram!(BATCH_CHANGES),
             file_bytes: metrics::gauge!(FILE_BYTES),
             up: metrics::gauge!(UP),

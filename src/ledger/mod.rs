@@ -89,7 +89,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// writes of its may still land.
     fn ended_uncleanly(&self) -> bool;
 
-    /// `Err` with the reason once the ledger can take no more raises until it is opened again.
+    /// `Err` with the reason once the ledger can take no more raises until it is opened again,
+    /// and while the one that it does takes longer than it should.
     fn health(&self) -> Result<(), Unavailable>;
 
     /// Gives all grants up, durably: the next start need not wait for anything of this

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod coalesce;
 pub mod connect;
+pub mod http1;
 pub mod identity;
 pub mod listen;
 pub mod metrics;

@@ -4,14 +4,13 @@
 //! when its exchange has ended cleanly; in every other case it is closed, because on a
 //! connection that was left in the middle nobody knows where the next answer begins.
 
+mod lease;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connect::{ConnectError, Connector, Upstream, Version};
+use super::http1::client::{Link, Sendable};
+use lease::Carrier;
+pub use lease::Lease;
 
 /// How long an endpoint is passed over after it has refused a connection, for the first
 /// time; doubled for each time that follows.
@@ -29,23 +31,10 @@ const EJECTION_MAX: Duration = Duration::from_secs(30);
 /// How often an HTTP/2 connection is asked whether it is still there, and how long it may
 /// take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// The read buffer of an HTTP/1.1 connection grows up to this; large bodies are cheaper in large reads.
-const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
-
 /// How often unused connections are looked at within `idle_timeout`. Often, also so that a
 /// worker always has a timer that ends soon: to set one that ends before all others costs tokio
 /// two system calls, and each request sets one.
 const SWEEPS: u32 = 12;
-
-/// A body that can be sent to a store.
-pub trait Sendable:
-    Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static
-{
-}
-impl<B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static> Sendable for B {}
-
-/// The error of any body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// See the module. Cheap to clone.
 pub struct Pool<B>(Arc<Shared<B>>);
@@ -73,33 +62,16 @@ struct EndpointState<B> {
 }
 
 struct Idle<B> {
-    sender: http1::SendRequest<B>,
-    handle: Tasks,
+    link: Box<Link<B>>,
     since_sweep: u32,
 }
 
-/// The tasks that drive a connection: HTTP/2 has one for its socket, and others for what goes
+/// The tasks that drive an HTTP/2 connection: one for its socket, and others for what goes
 /// over it.
 #[derive(Clone, Default)]
 struct Tasks {
     running: TaskTracker,
     end: CancellationToken,
-}
-
-/// A connection for one exchange. Dropped, it is closed (HTTP/1.1) or the exchange is
-/// reset (HTTP/2).
-pub struct Lease<B: 'static> {
-    sender: Option<Sender<B>>,
-    handle: Tasks,
-    endpoint: usize,
-    reused: bool,
-    home: Weak<Shared<B>>,
-    _slot: OwnedSemaphorePermit,
-}
-
-enum Sender<B> {
-    Http1(http1::SendRequest<B>),
-    Http2(http2::SendRequest<B>),
 }
 
 impl<B> Clone for Pool<B> {
@@ -149,13 +121,11 @@ impl<B: Sendable> Pool<B> {
             },
         };
         let (first, found) = self.0.pick(fresh);
-        if let Some((sender, handle)) = found {
-            return Ok(self.lend(sender, handle, first, true, slot));
+        if let Some(carrier) = found {
+            return Ok(self.lend(carrier, first, true, slot));
         }
         match timeout(upstream.connect_timeout, self.connect(first)).await {
-            Ok(Ok((sender, handle, endpoint, reused))) => {
-                Ok(self.lend(sender, handle, endpoint, reused, slot))
-            }
+            Ok(Ok((carrier, endpoint, reused))) => Ok(self.lend(carrier, endpoint, reused, slot)),
             Ok(Err(cause)) => {
                 Err(ConnectError::Refused { upstream: Arc::clone(&upstream.name), cause })
             }
@@ -168,25 +138,23 @@ impl<B: Sendable> Pool<B> {
 
     fn lend(
         &self,
-        sender: Sender<B>,
-        handle: Tasks,
+        carrier: Carrier<B>,
         endpoint: usize,
         reused: bool,
         slot: OwnedSemaphorePermit,
     ) -> Lease<B> {
-        let home = Arc::downgrade(&self.0);
-        Lease { sender: Some(sender), handle, endpoint, reused, home, _slot: slot }
+        Lease { carrier, endpoint, reused, home: Arc::downgrade(&self.0), _slot: slot }
     }
 
     /// Tries the endpoints in turn, beginning with `first`.
-    async fn connect(&self, first: usize) -> io::Result<(Sender<B>, Tasks, usize, bool)> {
+    async fn connect(&self, first: usize) -> io::Result<(Carrier<B>, usize, bool)> {
         let count = self.0.endpoints.len();
         let mut last = io::Error::other("there is no endpoint");
         for endpoint in (first..first + count).map(|endpoint| endpoint % count) {
             match self.0.open(endpoint).await {
-                Ok((sender, handle, reused)) => {
+                Ok((carrier, reused)) => {
                     self.0.connected(endpoint, true);
-                    return Ok((sender, handle, endpoint, reused));
+                    return Ok((carrier, endpoint, reused));
                 }
                 Err(error) => {
                     self.0.connected(endpoint, false);
@@ -204,7 +172,7 @@ impl<B: Sendable> Shared<B> {
     }
 
     /// The endpoint whose turn it is, with an unused connection to it if there is one.
-    fn pick(&self, fresh: bool) -> (usize, Option<(Sender<B>, Tasks)>) {
+    fn pick(&self, fresh: bool) -> (usize, Option<Carrier<B>>) {
         let mut state = self.state();
         let State { next, endpoints, .. } = &mut *state;
         let count = endpoints.len();
@@ -222,17 +190,16 @@ impl<B: Sendable> Shared<B> {
         if fresh {
             return (chosen, None);
         }
-        if let Some((sender, handle)) = &endpoint.shared {
+        if let Some((sender, tasks)) = &endpoint.shared {
             if !sender.is_closed() {
-                return (chosen, Some((Sender::Http2(sender.clone()), handle.clone())));
+                return (chosen, Some(Carrier::http2(sender, tasks)));
             }
             endpoint.shared = None;
         }
-        while let Some(Idle { sender, handle, .. }) = endpoint.idle.pop() {
-            if sender.is_ready() {
-                return (chosen, Some((Sender::Http1(sender), handle)));
+        while let Some(Idle { mut link, .. }) = endpoint.idle.pop() {
+            if link.is_open() {
+                return (chosen, Some(Carrier::Http1(link)));
             }
-            handle.end.cancel(); // It was given back, so it is either closed or of no use.
         }
         (chosen, None)
     }
@@ -249,38 +216,32 @@ impl<B: Sendable> Shared<B> {
         }
     }
 
-    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Sender<B>, Tasks, bool)> {
+    async fn open(self: &Arc<Self>, endpoint: usize) -> io::Result<(Carrier<B>, bool)> {
         if self.connector.upstream().version == Version::Http1 {
             self.make_room();
-            let io = TokioIo::new(self.connector.connect(endpoint).await?);
-            let (sender, connection) = http1::Builder::new()
-                .max_buf_size(READ_BUFFER_BYTES_MAX)
-                .handshake(io)
-                .await
-                .map_err(io::Error::other)?;
-            let handle = Tasks::default();
-            handle.execute(connection);
-            return Ok((Sender::Http1(sender), handle, false));
+            let io = Box::new(self.connector.connect(endpoint).await?);
+            return Ok((Carrier::Http1(Box::new(Link::new(io))), false));
         }
         // One connection carries all: whoever comes second waits for the first to make it.
         let _turn = self.endpoints[endpoint].lock().await;
-        if let Some((sender, handle)) = &self.state().endpoints[endpoint].shared
+        if let Some((sender, tasks)) = &self.state().endpoints[endpoint].shared
             && !sender.is_closed()
         {
-            return Ok((Sender::Http2(sender.clone()), handle.clone(), true));
+            return Ok((Carrier::http2(sender, tasks), true));
         }
         let io = TokioIo::new(self.connector.connect(endpoint).await?);
-        let handle = Tasks::default();
-        let (sender, connection) = http2::Builder::new(handle.clone())
+        let tasks = Tasks::default();
+        let (sender, connection) = http2::Builder::new(tasks.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL)
             .handshake(io)
             .await
             .map_err(io::Error::other)?;
-        handle.execute(connection);
-        self.state().endpoints[endpoint].shared = Some((sender.clone(), handle.clone()));
-        Ok((Sender::Http2(sender), handle, false))
+        tasks.execute(connection);
+        let carrier = Carrier::http2(&sender, &tasks);
+        self.state().endpoints[endpoint].shared = Some((sender, tasks));
+        Ok((carrier, false))
     }
 
     /// Closes one unused connection if those in use and those unused are together too many.
@@ -293,62 +254,7 @@ impl<B: Sendable> Shared<B> {
             && let Some(endpoint) = state.endpoints.iter_mut().max_by_key(|e| e.idle.len())
             && !endpoint.idle.is_empty()
         {
-            endpoint.idle.remove(0).handle.end.cancel();
-        }
-    }
-}
-
-impl<B: Sendable> Lease<B> {
-    /// Whether other exchanges went over the connection before.
-    pub fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Whether it is HTTP/2, where requests name the scheme and the authority.
-    pub fn is_http2(&self) -> bool {
-        matches!(self.sender, Some(Sender::Http2(_)))
-    }
-
-    /// Sends the request and returns the head of the answer.
-    ///
-    /// # Errors
-    /// With the request itself where it provably was never written.
-    pub async fn send(
-        &mut self,
-        request: Request<B>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
-        match self.sender.as_mut().expect("it is taken only by what consumes the lease") {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
-        }
-    }
-
-    /// The exchange has ended cleanly, in both directions.
-    pub fn give_back(mut self) {
-        let (Some(home), Some(sender)) = (self.home.upgrade(), self.sender.take()) else { return };
-        if let Sender::Http1(sender) = sender
-            && !sender.is_closed()
-        {
-            let mut state = home.state();
-            let idle = Idle { sender, handle: self.handle.clone(), since_sweep: state.sweep };
-            state.endpoints[self.endpoint].idle.push(idle);
-        }
-    }
-
-    /// Closes the connection, HTTP/2 with everything else on it, and returns when no byte
-    /// of it can leave this machine any more: what the kernel still has is thrown away.
-    pub async fn close(mut self) {
-        drop(self.sender.take());
-        self.handle.end.cancel();
-        self.handle.running.close();
-        self.handle.running.wait().await;
-    }
-}
-
-impl<B> Drop for Lease<B> {
-    fn drop(&mut self) {
-        if let Some(Sender::Http1(_)) = self.sender {
-            self.handle.end.cancel();
+            endpoint.idle.remove(0);
         }
     }
 }
@@ -378,13 +284,9 @@ async fn sweep<B: Sendable>(pool: Weak<Shared<B>>, idle_timeout: Duration) {
         state.sweep = state.sweep.wrapping_add(1);
         let now = state.sweep;
         for endpoint in &mut state.endpoints {
-            endpoint.idle.retain(|idle| {
+            endpoint.idle.retain_mut(|idle| {
                 let unused = period * now.wrapping_sub(idle.since_sweep);
-                let keep = unused < idle_timeout && !idle.sender.is_closed();
-                if !keep {
-                    idle.handle.end.cancel();
-                }
-                keep
+                unused < idle_timeout && idle.link.is_open()
             });
         }
     }

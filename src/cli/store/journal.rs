@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -39,6 +39,10 @@ struct Line<'a> {
     query: &'a str,
     token: Option<&'a str>,
     write: Option<&'a str>,
+    /// When the store had all of it, in milliseconds since 1970.
+    whole_ms: u64,
+    /// When it was applied.
+    applied_ms: u64,
 }
 
 /// The journal of a store.
@@ -81,13 +85,15 @@ impl Journal {
         parts: Parts,
         body: Bytes,
     ) -> Result<Response<s3s::Body>, s3s::HttpError> {
+        let whole_ms = now_ms();
         tokio::time::sleep(delay(&parts)).await;
         let request = Request::from_parts(parts.clone(), s3s::Body::from(body));
         let mut file = self.file.lock().await;
         let response = s3.call(request).await?;
         if response.status().is_success() {
             // One short append to a file that is in the page cache; the tests read it.
-            let line = line(&parts).map_err(|error| s3s::HttpError::new(Box::new(error)))?;
+            let line =
+                line(&parts, whole_ms).map_err(|error| s3s::HttpError::new(Box::new(error)))?;
             file.write_all(&line).map_err(|error| s3s::HttpError::new(Box::new(error)))?;
         }
         Ok(response)
@@ -99,17 +105,24 @@ fn delay(parts: &Parts) -> Duration {
     Duration::from_millis(asked.min(DELAY_MS_MAX))
 }
 
-fn line(parts: &Parts) -> serde_json::Result<Vec<u8>> {
+fn line(parts: &Parts, whole_ms: u64) -> serde_json::Result<Vec<u8>> {
     let line = Line {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or(""),
         token: header(parts, TOKEN),
         write: header(parts, WRITE),
+        whole_ms,
+        applied_ms: now_ms(),
     };
     let mut bytes = serde_json::to_vec(&line)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {

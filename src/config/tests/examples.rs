@@ -13,7 +13,7 @@ use crate::protocol::http::{Flavor, Limits};
 use crate::rules::{CommitPoint, HolderKind, Reads};
 use crate::{audit, gate};
 
-const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
+pub(super) const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
 
 #[test]
 fn the_example_is_valid_and_shows_the_defaults() {
@@ -42,6 +42,7 @@ fn the_example_is_valid_and_shows_the_defaults() {
     let gate = gate::Settings::default();
     assert_eq!(config.gate.active_resources_max, gate.active_resources_max);
     assert_eq!(config.gate.takeover_queue_max, gate.takeover_queue_max);
+    assert_eq!(config.gate.writes_per_resource_max, gate.writes_per_resource_max);
     let path = fixture.path("audit.jsonl");
     assert_eq!(config.audit, audit::Target::File { path, rotate_bytes: 100 << 20, keep: 10 });
     let [listener] = &config.listeners[..] else { panic!("one listener") };
@@ -62,11 +63,14 @@ fn the_example_is_valid_and_shows_the_defaults() {
         .filter(|line| {
             let key = line.split(" = ").next().unwrap_or_default();
             let shown_as_default = [
+                "drain_delay",
                 "drain_timeout",
                 "verify_on_open",
                 "cache",
                 "active_resources_max",
                 "takeover_queue_max",
+                "writes_per_resource_max",
+                "commit_stall_timeout",
                 "rotate",
                 "keep",
                 "format",

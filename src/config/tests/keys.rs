@@ -115,6 +115,25 @@ active_resources_max=9_999_999_999
     from 1 to 100000000
 "#,
     );
+    check(&[("[ledger", "drain_delay = \"0s\"\n[ledger")], "");
+    check(
+        &[(
+            "[ledger.embedded]",
+            r#"drain_delay = "-1s"
+[gate]
+writes_per_resource_max = 0
+[ledger.embedded]
+commit_stall_timeout = "0s""#,
+        )],
+        r#"
+1:15 error: `drain_delay` cannot be "-1s"
+    write a whole number and a unit, such as `30s`
+3:27 error: `writes_per_resource_max` is out of bounds
+    from 1 to 1000000
+5:24 error: `commit_stall_timeout` is zero
+    write a larger one, or leave `commit_stall_timeout` out for its default
+"#,
+    );
     check(
         &[("[[resources]]", "[resources]")],
         r#"

@@ -1,6 +1,7 @@
 //! The gate over the real embedded ledger, with faults let in where a test asks for them.
 
 mod admission;
+mod bounds;
 mod faults;
 mod restart;
 mod rig;

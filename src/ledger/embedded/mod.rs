@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -53,6 +54,8 @@ pub struct Settings {
     /// Verify the checksum of every page at each start, instead of trusting a file that was
     /// closed cleanly: a page that rotted on disk is found before it can answer for a mark.
     pub verify_on_open: bool,
+    /// How long a commit may take before the ledger's health says so. It goes on all the same.
+    pub commit_stall_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             batch_max: 4_096,
             readers: 2,
             verify_on_open: true,
+            commit_stall_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -100,7 +104,11 @@ impl Embedded {
         wrap: impl FnOnce(FileBackend) -> B,
     ) -> Result<Self, OpenError> {
         let opened = file::open(path, &settings, wrap)?;
-        let shared = Arc::new(Shared::new(path.to_path_buf(), opened.database));
+        let shared = Arc::new(Shared::new(
+            path.to_path_buf(),
+            opened.database,
+            settings.commit_stall_timeout,
+        ));
         shared.measure_file();
         let (orders, order_receiver) = mpsc::channel(settings.queue_max.max(1));
         let (queries, query_receiver) = mpsc::channel(settings.queue_max.max(1));
@@ -254,6 +262,7 @@ impl Ledger for Embedded {
 
     fn health(&self) -> Result<(), Unavailable> {
         self.shared.healthy()?;
+        self.shared.commits_in_time()?;
         if self.orders.is_closed() { Err(closed()) } else { Ok(()) }
     }
 

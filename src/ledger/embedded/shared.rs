@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use redb::Database;
@@ -23,6 +23,9 @@ pub(super) struct Shared {
     /// that rests on it.
     stopped: OnceLock<String>,
     complained: Mutex<Option<Instant>>,
+    commit_stall_timeout: Duration,
+    /// Since when the commit runs that runs.
+    commit_began: Mutex<Option<Instant>>,
     /// How many changes were given up by those who asked, while they were queued.
     pub(super) abandoned: AtomicU64,
     /// How many of those are known to be done, or never to be done.
@@ -30,7 +33,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, database: Database) -> Self {
+    pub(super) fn new(path: PathBuf, database: Database, commit_stall_timeout: Duration) -> Self {
         let metrics = Metrics::new();
         metrics.up.set(1.0);
         Self {
@@ -39,6 +42,8 @@ impl Shared {
             database: RwLock::new(Some(database)),
             stopped: OnceLock::new(),
             complained: Mutex::new(None),
+            commit_stall_timeout,
+            commit_began: Mutex::new(None),
             abandoned: AtomicU64::new(0),
             settled: AtomicU64::new(0),
         }
@@ -51,6 +56,30 @@ impl Shared {
             Some(why) => Err(Unavailable(why.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Notes that a commit has begun, until what it returns is dropped.
+    pub(super) fn begin_commit(&self) -> Committing<'_> {
+        *self.commit_began() = Some(Instant::now());
+        Committing(self)
+    }
+
+    /// `Err` while a commit runs for longer than it should: nobody can take over meanwhile.
+    pub(super) fn commits_in_time(&self) -> Result<(), Unavailable> {
+        let running = self.commit_began().map_or(Duration::ZERO, |began| began.elapsed());
+        self.metrics.commit_running_seconds.set(running.as_secs_f64());
+        if running <= self.commit_stall_timeout {
+            return Ok(());
+        }
+        Err(Unavailable(format!(
+            "a commit has been running for {} s; look at the disk that {} is on",
+            running.as_secs(),
+            self.path.display()
+        )))
+    }
+
+    fn commit_began(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.commit_began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stop(&self, why: &str) {
@@ -92,6 +121,15 @@ impl Shared {
         if let Ok(found) = self.path.metadata() {
             self.metrics.file_bytes.set(found.len() as f64);
         }
+    }
+}
+
+/// A commit that runs.
+pub(super) struct Committing<'a>(&'a Shared);
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        *self.0.commit_began() = None;
     }
 }
 

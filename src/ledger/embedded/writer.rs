@@ -123,6 +123,7 @@ impl Writer {
         let Some(database) = guard.as_ref() else {
             return Err(Trouble::NotDone("the file has been closed".into()));
         };
+        let _running = self.shared.begin_commit();
         let started = Instant::now();
         let txn = file::begin(database).map_err(not_done)?;
         let changes = jobs.iter().map(|job| (&job.resource, &job.change));

@@ -53,6 +53,10 @@ pub(super) async fn begin<H: Handler>(
         biased;
         // Nothing that has begun is lost with it.
         () = shared.drain.cancelled() => return,
+        () = held.slot.evicted() => {
+            let detail = "it was the oldest without a certificate, and `connections_max` is reached";
+            return shared.meters.refused(Refused::Evicted, address, detail);
+        }
         greeted = timeout(shared.limits.handshake_timeout, Box::pin(greeting)) => greeted,
     };
     let Greeted { stream, peer, alpn, chain } = match greeted {

@@ -12,6 +12,7 @@ use crate::net::quiet::Quiet;
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refused {
+    Evicted,
     Full,
     Handshake,
     HandshakeTimeout,
@@ -35,7 +36,7 @@ pub(super) struct Meters {
     pub(super) served: Counter,
     pub(super) accept_errors: Counter,
     pub(super) accept_quiet: Quiet,
-    refused: [(Counter, Quiet); 5],
+    refused: [(Counter, Quiet); 6],
     cut: [(Counter, Quiet); 3],
 }
 
@@ -59,6 +60,7 @@ impl Meters {
             accept_quiet: Quiet::default(),
             // In the order of the variants, which index them.
             refused: [
+                refused(Refused::Evicted),
                 refused(Refused::Full),
                 refused(Refused::Handshake),
                 refused(Refused::HandshakeTimeout),
@@ -93,6 +95,7 @@ impl Meters {
 impl Refused {
     fn word(self) -> &'static str {
         match self {
+            Self::Evicted => "evicted",
             Self::Full => "full",
             Self::Handshake => "handshake",
             Self::HandshakeTimeout => "handshake_timeout",

@@ -1,10 +1,11 @@
 //! How many connections there are, in all and of each identity.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::Gauge;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -14,6 +15,10 @@ pub(super) struct Slots {
     per_identity_max: usize,
     open: AtomicUsize,
     by_identity: Mutex<HashMap<Arc<str>, usize>>,
+    /// Those that nobody knows yet, in the order in which they came. To drop one's end of the
+    /// channel sends it away.
+    unknown: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
+    next: AtomicU64,
     gauge: Gauge,
     tracker: TaskTracker,
 }
@@ -21,6 +26,8 @@ pub(super) struct Slots {
 /// The place of one connection, until it is dropped.
 pub(super) struct Slot {
     slots: Arc<Slots>,
+    number: u64,
+    stays: oneshot::Receiver<()>,
     identity: Option<Arc<str>>,
     _open: TaskTrackerToken,
 }
@@ -33,20 +40,34 @@ impl Slots {
             per_identity_max,
             open: AtomicUsize::new(0),
             by_identity: Mutex::default(),
+            unknown: Mutex::default(),
+            next: AtomicU64::new(0),
             gauge,
             tracker: TaskTracker::new(),
         })
     }
 
-    /// A place, unless all are taken.
+    /// A place. If all are taken, whoever has been in its handshake for longest has to leave, or
+    /// those who show no certificate could keep out everybody who has one. `None` if all are
+    /// known.
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
-        self.open
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
-                (open < self.max).then_some(open + 1)
-            })
-            .ok()?;
+        let taken = self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
+            (open < self.max).then_some(open + 1)
+        });
+        if taken.is_err() {
+            self.unknown().pop_first()?;
+            self.open.fetch_add(1, Ordering::AcqRel);
+        }
         self.gauge.increment(1.0);
-        Some(Slot { slots: self.clone(), identity: None, _open: self.tracker.token() })
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (leave, stays) = oneshot::channel();
+        self.unknown().insert(number, leave);
+        let _open = self.tracker.token();
+        Some(Slot { slots: self.clone(), number, stays, identity: None, _open })
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<()>>> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many are taken.
@@ -62,9 +83,16 @@ impl Slots {
 }
 
 impl Slot {
+    /// Resolves when the connection has to leave, because its place is needed and nobody knows
+    /// whose it is.
+    pub(super) async fn evicted(&mut self) {
+        let _ = (&mut self.stays).await;
+    }
+
     /// Counts the connection as one of that identity; false if that one has too many.
     pub(super) fn identify(&mut self, name: &Arc<str>) -> bool {
         let slots = self.slots.clone();
+        slots.unknown().remove(&self.number);
         let mut by_identity = slots.by_identity.lock().unwrap_or_else(PoisonError::into_inner);
         let open = by_identity.get(name).copied().unwrap_or(0);
         if self.identity.is_some() || open >= slots.per_identity_max {
@@ -78,6 +106,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.slots.unknown().remove(&self.number);
         if let Some(name) = self.identity.take() {
             let by_identity = &self.slots.by_identity;
             let mut by_identity = by_identity.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,8 @@ use crate::net::identity::Source;
 use crate::net::testing::{Config, DAY, Site, VERSIONS, enter};
 use crate::net::tls::TlsStore;
 
+mod places;
+
 const LIMITS: Limits = Limits {
     connections_max: 100,
     connections_per_identity_max: 100,
@@ -292,24 +294,6 @@ async fn a_silent_client_is_not_waited_for() {
     assert!(!matches!(read, Ok(1..)), "{read:?}");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(190) && took < Duration::from_secs(5), "{took:?}");
-}
-
-#[tokio::test]
-async fn connections_are_limited_in_all_and_of_each_identity() {
-    let limits = Limits { connections_max: 3, connections_per_identity_max: 2, ..LIMITS };
-    let rig = Rig::with(limits, Echo::default());
-    let a = rig.site.config(Some(&rig.site.client("a")));
-    let b = rig.site.config(Some(&rig.site.client("b")));
-    let first = a.enter(rig.address).await.unwrap();
-    let _second = a.enter(rig.address).await.unwrap();
-    rig.refused(&a).await;
-    rig.open_is(2).await;
-    let _third = b.enter(rig.address).await.unwrap();
-    rig.refused(&b).await;
-    assert_eq!(rig.server.open(), 3);
-    drop(first);
-    rig.open_is(2).await;
-    a.enter(rig.address).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -62,7 +61,7 @@ impl Pumped {
 
 /// The store's answer, with the connection that it comes over.
 pub struct Relayed {
-    incoming: Incoming,
+    /// While there is something to come.
     lease: Option<Lease<FencedBody>>,
     flight: Arc<Flight>,
     stall_timeout: Duration,
@@ -75,7 +74,7 @@ pub struct Relayed {
 pub enum AnswerFault {
     /// The store broke it off.
     #[error("the store broke its answer off: {0}")]
-    Broken(hyper::Error),
+    Broken(std::io::Error),
     /// The store broke it off or stalled, or a takeover could not wait any longer for its end.
     #[error("the end of the store's answer did not come in time")]
     GivenUp,
@@ -88,17 +87,17 @@ impl Relayed {
     /// The body of an answer whose head has arrived. The answer to HEAD has none, even if the
     /// store sends one.
     pub fn body(
-        incoming: Incoming,
-        lease: Lease<FencedBody>,
+        mut lease: Lease<FencedBody>,
         flight: Arc<Flight>,
         stall_timeout: Duration,
         to_head: bool,
     ) -> AnswerBody {
+        let rest = lease.take_rest();
         let mut relayed =
-            Self { incoming, lease: Some(lease), flight, stall_timeout, stall: None, moved: false };
-        if relayed.incoming.is_end_stream() {
+            Self { lease: Some(lease), flight, stall_timeout, stall: None, moved: false };
+        if let Some(rest) = rest {
             relayed.end();
-            return AnswerBody::Empty;
+            return if rest.is_empty() { AnswerBody::Empty } else { AnswerBody::Own(rest) };
         }
         if to_head {
             return AnswerBody::Empty;
@@ -119,10 +118,11 @@ impl Relayed {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
+        match lease.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.moved = true;
-                if self.incoming.is_end_stream() {
+                if lease.is_end_stream() {
                     self.end(); // Nobody asks again after the last frame.
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -187,7 +187,7 @@ impl Body for AnswerBody {
         match self {
             Self::Empty => true,
             Self::Own(_) | Self::Pumped(_) => false,
-            Self::Relayed(relayed) => relayed.incoming.is_end_stream(),
+            Self::Relayed(relayed) => relayed.lease.is_none(),
         }
     }
 
@@ -196,7 +196,10 @@ impl Body for AnswerBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Pumped(pumped) => pumped.hint,
-            Self::Relayed(relayed) => relayed.incoming.size_hint(),
+            Self::Relayed(relayed) => match &relayed.lease {
+                Some(lease) => lease.size_hint(),
+                None => SizeHint::with_exact(0),
+            },
         }
     }
 }

@@ -44,8 +44,9 @@ pub fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|name| !name.is_empty())
 }
 
-/// Removes what RFC 9110 section 7.6.1 says is for one connection only.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// Removes what RFC 9110 section 7.6.1 says is for one connection only, and what else is not
+/// wanted.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
     if headers.contains_key(CONNECTION) {
         let names: Vec<HeaderName> = listed(headers).filter_map(|name| name.parse().ok()).collect();
         for name in names {
@@ -63,7 +64,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
                 | "te"
                 | "transfer-encoding"
                 | "upgrade"
-        )
+        ) || is_unwanted(name)
     });
 }
 
@@ -78,16 +79,26 @@ pub fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool)
 }
 
 /// Makes a request's head fit for the store. What the client said about where it comes from
-/// is replaced by what is known. Request trailers are dropped, so they are not announced.
+/// is replaced by what is known. Request trailers are dropped, so they are not announced; what
+/// was expected of us has been answered by us.
 pub fn prepare_request(
     headers: &mut HeaderMap,
     origin: &Origin,
     host: HeaderValue,
     via: &HeaderValue,
+    token_header: &str,
 ) {
-    strip_hop_by_hop(headers);
-    remove_where(headers, |name| {
-        matches!(name, "http2-settings" | "trailer" | "x-forwarded-port" | "x-real-ip")
+    strip_hop_by_hop(headers, |name| {
+        name == token_header
+            || matches!(
+                name,
+                "expect"
+                    | "fencing-wait"
+                    | "http2-settings"
+                    | "trailer"
+                    | "x-forwarded-port"
+                    | "x-real-ip"
+            )
     });
     headers.insert(FORWARDED, origin.forwarded.clone());
     headers.insert(X_FORWARDED_FOR, origin.forwarded_for.clone());
@@ -150,11 +161,14 @@ mod tests {
             ("x-real-ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
             ("via", "1.1 other"),
+            ("x-token", "7"),
+            ("expect", "100-continue"),
+            ("fencing-wait", "5s"),
             ("x-kept", "1"),
         ]);
         let origin = Origin::new("[2001:db8::1]:5".parse().unwrap());
         let via = HeaderValue::from_static("1.1 palisade-x");
-        prepare_request(&mut headers, &origin, HeaderValue::from_static("h"), &via);
+        prepare_request(&mut headers, &origin, HeaderValue::from_static("h"), &via, "x-token");
         let expected = [
             ("forwarded", "for=\"[2001:db8::1]\";proto=https"),
             ("via", "1.1 other"),

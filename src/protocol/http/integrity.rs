@@ -1,10 +1,8 @@
 //! Requests that could be read in two ways, or that ask for a tunnel, are refused here,
 //! before anything of them is looked at.
 //!
-//! hyper has already refused broken framing (differing lengths, a transfer coding that does
-//! not end in `chunked`, folded lines). It takes `Transfer-Encoding` together with
-//! `Content-Length` as RFC 9112 section 6.3 allows: chunked, the length dropped, the
-//! connection closed afterwards. What the store sees is framed anew in every case.
+//! Over HTTP/1.1, broken framing has been refused already (`net::http1`); HTTP/2 can bring some
+//! of it, too. What the store sees is framed anew in every case.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
@@ -28,13 +26,16 @@ const END_TO_END: [HeaderName; 7] = [
 
 /// Headers by which some servers take another method or another path than the request's own,
 /// past every rule.
-const OVERRIDES: [&str; 5] = [
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
+fn overrides(name: &str) -> bool {
+    matches!(
+        name,
+        "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-url"
+            | "x-rewrite-url"
+    )
+}
 
 /// Refuses what is ambiguous, and tells which host the request is for.
 ///
@@ -50,7 +51,7 @@ pub fn check<'a>(
     if headers.contains_key(UPGRADE) {
         return Err(Malformed::new("it asks for another protocol", "leave out Upgrade"));
     }
-    if let Some(name) = OVERRIDES.into_iter().find(|name| headers.contains_key(*name)) {
+    if let Some(name) = headers.keys().map(HeaderName::as_str).find(|name| overrides(name)) {
         return Err(Malformed::new(
             format!("{name} asks for another method or path than the request does"),
             "send the method and the path that are meant",

@@ -38,6 +38,7 @@ mod server;
 mod session;
 mod settings;
 mod speech;
+mod streams;
 mod tell;
 #[cfg(test)]
 mod tests;

@@ -216,6 +216,7 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
             "Stale token",
             "stop: a newer leader holds the resource; do not try again with this token",
         ),
+        Failure::Ending => again(StatusCode::SERVICE_UNAVAILABLE, "ending", "Shutting down"),
         Failure::NotConnected(ConnectError::Exhausted(_)) => {
             again(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }

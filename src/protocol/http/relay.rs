@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Request, Response, request};
-use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +18,7 @@ use super::body::FencedBody;
 use super::flight::{BodyFault, Flight};
 use super::pump::Pump;
 use crate::net::connect::ConnectError;
+use crate::net::http1::client::SendError;
 use crate::net::pool::{Lease, Pool};
 
 /// What became of a request that has no answer from the store.
@@ -33,6 +33,10 @@ pub enum Failure {
     /// A takeover came before the commit point. Nothing of it is in the store.
     #[error("a takeover came first")]
     Cut,
+    /// The process ends, and the write had not reached its commit point. Nothing of it is in the
+    /// store.
+    #[error("palisade is shutting down, and drain_timeout is over")]
+    Ending,
     /// There was no connection. Nothing was sent.
     #[error(transparent)]
     NotConnected(ConnectError),
@@ -124,7 +128,7 @@ async fn exchange(
     let to_head = head.method == Method::HEAD;
     let mut request = Request::from_parts(head, body);
     let mut fresh = false;
-    let (response, lease) = loop {
+    let (head, mut lease) = loop {
         let mut lease = tokio::select! {
             biased;
             lease = pool.lease(fresh) => match lease {
@@ -146,51 +150,56 @@ async fn exchange(
             let mut sending = pin!(lease.send(request));
             tokio::select! {
                 biased;
-                answer = &mut sending => match answer {
-                    Ok(response) => Ok(Ok(response)),
-                    Err(mut error) => Ok(Err((error.take_message(), error.into_error()))),
-                },
-                () = &mut lost => Err(None),
+                answer = &mut sending => Ok(answer),
+                () = &mut lost => Err(Stall::Lost),
                 stall = stalled(&flight, pool.upstream().response_timeout, stall_timeout) => {
-                    Err(Some(stall))
+                    Err(stall)
                 }
             }
         };
         match interruption {
-            // hyper keeps the other informational answers to itself.
-            Ok(Ok(response)) if response.status().is_informational() => {
+            // The other informational answers are kept below.
+            Ok(Ok(head)) if head.status.is_informational() => {
                 let what = "it changed the protocol, which nobody had asked for";
                 return Err(broken(&flight, lease, None, what.to_owned()).await);
             }
-            Ok(Ok(response)) => break (response, lease),
+            Ok(Ok(head)) => break (head, lease),
             // It came back unwritten, as it does when the store closes an idle connection
             // just then: whatever it was, it may go out once more.
-            Ok(Err((Some(unsent), _))) if lease.is_reused() && !fresh => {
+            Ok(Err(SendError { unsent: Some(unsent), .. })) if lease.is_reused() && !fresh => {
                 request = unsent;
                 fresh = true;
             }
-            Ok(Err((Some(_), error))) => {
+            Ok(Err(SendError { unsent: Some(_), error })) => {
                 flight.settle();
                 return Err(Failure::NotTaken(error.to_string()));
             }
-            Ok(Err((None, error))) => {
+            Ok(Err(SendError { unsent: None, error })) => {
                 return Err(broken(&flight, lease, None, explain(&error)).await);
             }
             Err(stall) => {
                 let what = match stall {
-                    Some(_) => "it took longer than response_timeout",
-                    None => "it was given up on",
+                    Stall::Client | Stall::Store => "it took longer than response_timeout",
+                    Stall::Lost => "it was given up on",
                 };
-                return Err(broken(&flight, lease, stall, what.to_owned()).await);
+                return Err(broken(&flight, lease, Some(stall), what.to_owned()).await);
             }
         }
     };
     flight.stop();
-    let (head, incoming): (_, Incoming) = response.into_parts();
     // A store may begin its answer before it knows how the write ends: S3 sends the head of
     // CompleteMultipartUpload at once and the outcome at the end of the body.
-    if flight.is_fenced() && flight.is_committed() && !incoming.is_end_stream() && !to_head {
-        let (pump, body) = Pump::new(incoming, lease, Arc::clone(&flight), stall_timeout);
+    let ends_later = flight.is_fenced() && flight.is_committed() && !to_head;
+    // What is still being sent goes on although the client may not be reading.
+    let is_two_way = !flight.is_done() && !flight.is_stopped();
+    if (ends_later || is_two_way) && !lease.is_end_stream() {
+        let rest = if is_two_way { None } else { lease.take_rest() };
+        if let Some(rest) = rest {
+            lease.give_back();
+            flight.settle();
+            return Ok(Response::from_parts(head, AnswerBody::Own(rest)));
+        }
+        let (pump, body) = Pump::new(lease, Arc::clone(&flight), stall_timeout);
         let (ended, flight) = (ended.take(), Arc::clone(&flight));
         detached.spawn(async move {
             if let (Err(failure), Some(ended)) = (pump.run().await, ended) {
@@ -200,18 +209,21 @@ async fn exchange(
         return Ok(Response::from_parts(head, body));
     }
     flight.settle();
-    let body = Relayed::body(incoming, lease, Arc::clone(&flight), stall_timeout, to_head);
+    let body = Relayed::body(lease, Arc::clone(&flight), stall_timeout, to_head);
     Ok(Response::from_parts(head, body))
 }
 
 /// Lost while there was no connection yet.
 fn never_sent(flight: &Flight) -> Failure {
+    let outranked = flight.outranked_by().is_some();
     flight.settle();
-    Failure::Cut
+    if outranked { Failure::Cut } else { Failure::Ending }
 }
 
 enum Stall {
     Client,
+    /// The admission is lost.
+    Lost,
     Store,
 }
 
@@ -235,11 +247,12 @@ async fn broken(
         (Some(BodyFault::Cut), _) => Failure::Cut,
         (Some(fault), _) if *fault != BodyFault::Ended => Failure::Body(fault.clone()),
         (_, Some(Stall::Client)) => Failure::ClientStalled,
+        (_, Some(Stall::Lost)) => Failure::Ending,
         _ => Failure::NotTaken(what),
     }
 }
 
-fn explain(error: &hyper::Error) -> String {
+fn explain(error: &std::io::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -11,27 +11,34 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::HeaderValue;
+use http::header::EXPECT;
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use hyper::server::conn::{http1, http2};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{AnswerBody, AnswerFault};
 use super::body::FencedBody;
+use super::client_body::ClientBody;
 use super::headers::Origin;
 use super::metrics::Metrics;
 use super::read_ahead::READ_AHEADS_MAX;
 use super::session::Session;
 use super::settings::Listener;
 use super::speech::Speech;
+use super::streams::{self, Streams};
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
 use crate::net::coalesce::{Flusher, coalesce};
 use crate::net::connect::{Connector, ConnectorError};
+use crate::net::http1;
+use crate::net::http1::server::End;
 use crate::net::identity::Peer;
 use crate::net::pool::Pool;
 use crate::telemetry::RateLimit;
@@ -39,12 +46,6 @@ use crate::telemetry::RateLimit;
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take
 /// to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// The read buffer of an HTTP/1.1 connection grows up to this while a large body comes in.
-const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
-
-/// hyper's own bound of a head's lines, which it holds to without clearing memory for each head.
-const HYPER_HEADERS_MAX: usize = 100;
-
 /// What all workers share of one listener.
 pub struct Front {
     /// Its settings.
@@ -135,84 +136,103 @@ pub async fn serve_connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = service.front.listener.limits;
-    let activity = Arc::new(Activity::default());
     let origin = Origin::new(peer.address);
+    let front = Arc::clone(&service.front);
     let session = Arc::new(Session { service, peer, origin, is_http2 });
+    let io = WriteStall::new(io, limits.body_stall_timeout);
+    if is_http2 {
+        return serve_http2(io, session, drain).await;
+    }
+    let limits = http1::server::Limits {
+        head: http1::Bounds { bytes_max: limits.header_bytes_max, headers_max: limits.headers_max },
+        head_timeout: limits.header_timeout,
+    };
+    let end = http1::server::serve(Box::new(io), limits, Http1(session), drain).await;
+    front.metrics.ended(end);
+}
+
+struct Http1(Arc<Session>);
+
+impl http1::server::Service for Http1 {
+    type Body = AnswerBody;
+
+    async fn answer(&self, request: Request<http1::Incoming>) -> Response<AnswerBody> {
+        let waits = request.headers().contains_key(EXPECT);
+        self.0.answer(request.map(|incoming| ClientBody::http1(incoming, waits))).await
+    }
+
+    fn refuse(&self, fault: &http1::Fault) -> Response<AnswerBody> {
+        self.0.answer_to(fault)
+    }
+}
+
+async fn serve_http2<I>(io: I, session: Arc<Session>, drain: impl Future<Output = ()>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let front = Arc::clone(&session.service.front);
+    let limits = front.listener.limits;
+    let activity = Arc::new(Activity::default());
     let counted = Arc::clone(&activity);
-    let serve = service_fn(move |request| {
-        let (session, under_way) = (Arc::clone(&session), is_http2.then(|| counted.begin()));
+    let serve = service_fn(move |request: Request<Incoming>| {
+        let (session, under_way) = (Arc::clone(&session), counted.begin());
         // Boxed, or hyper would keep room for it in every connection on which nothing is asked.
         Box::pin(async move {
+            let request = request.map(ClientBody::http2);
             let answer = session.answer(request).await;
             Ok::<_, Infallible>(answer.map(|body| Counted { body, _under_way: under_way }))
         })
     });
     // Polled when it is woken, not each time that the connection is.
     let mut drain = FuturesUnordered::from_iter([drain]);
-    let io = WriteStall::new(io, limits.body_stall_timeout);
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
-    if is_http2 {
-        let (io, flusher) = coalesce(io);
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits.streams_max)
-            .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_INTERVAL)
-            .serve_connection(TokioIo::new(io), serve);
-        let mut connection = pin!(connection);
-        tokio::select! {
-            biased;
-            () = flushed(connection.as_mut(), &flusher) => return,
-            _ = drain.next() => {}
-            () = activity.idle(limits.header_timeout) => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        // A client that answers nothing cannot hold on to it.
-        tokio::select! {
-            () = flushed(connection, &flusher) => {}
-            () = activity.idle(limits.header_timeout) => {}
-        }
-    } else {
-        let mut builder = http1::Builder::new();
-        if limits.headers_max != HYPER_HEADERS_MAX {
-            builder.max_headers(limits.headers_max);
-        }
-        let connection = builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_header_size(limits.header_bytes_max)
-            .max_buf_size(READ_BUFFER_BYTES_MAX.max(limits.header_bytes_max))
-            .serve_connection(TokioIo::new(io), serve);
-        let mut connection = pin!(connection);
-        tokio::select! {
-            biased;
-            _ = &mut connection => return,
-            _ = drain.next() => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+    let stalled = front.metrics.streams_unread.clone();
+    let streams = Streams { stall_timeout: limits.body_stall_timeout, stalled };
+    let (io, flusher) = coalesce(io);
+    let connection = http2::Builder::new(streams)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_max)
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL)
+        .serve_connection(TokioIo::new(io), serve);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        () = flushed(connection.as_mut(), &flusher, &front.metrics) => return,
+        _ = drain.next() => {}
+        () = activity.idle(limits.header_timeout) => front.metrics.ended(End::Idle),
+    }
+    connection.as_mut().graceful_shutdown();
+    // A client that answers nothing cannot hold on to it.
+    tokio::select! {
+        () = flushed(connection, &flusher, &front.metrics) => {}
+        () = activity.idle(limits.header_timeout) => {}
     }
 }
 
-/// Drives a connection to its end, and sends after each step what the step has written.
-async fn flushed<E>(
-    mut connection: Pin<&mut impl Future<Output = Result<(), E>>>,
+/// Drives a connection to its end, sends after each step what the step has written, and tells
+/// how it ended.
+async fn flushed(
+    mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
     flusher: &Flusher<impl AsyncWrite + Unpin>,
+    metrics: &Metrics,
 ) {
     poll_fn(|cx| {
-        let ended = connection.as_mut().poll(cx).is_ready();
+        let step = connection.as_mut().poll(cx);
         // What cannot be sent now wakes this task again when it can.
-        match flusher.poll_flush(cx) {
-            Poll::Ready(Ok(())) if !ended => Poll::Pending,
-            Poll::Pending if !ended => Poll::Pending,
-            _ => Poll::Ready(()),
+        let flush = flusher.poll_flush(cx);
+        match (step, flush) {
+            (Poll::Ready(end), _) => metrics.ended_http2(&end),
+            (Poll::Pending, Poll::Ready(Err(error))) => metrics.ended(End::of(&error)),
+            (Poll::Pending, _) => return Poll::Pending,
         }
+        Poll::Ready(())
     })
     .await;
 }
 
-/// What goes on on an HTTP/2 connection. HTTP/1.1 has its own timer in hyper.
+/// What goes on on an HTTP/2 connection. HTTP/1.1 has a timer of its own.
 #[derive(Default)]
 struct Activity {
     under_way: AtomicUsize,
@@ -224,7 +244,7 @@ struct UnderWay(Arc<Activity>);
 /// The body of an answer, under way until it has gone.
 struct Counted {
     body: AnswerBody,
-    _under_way: Option<UnderWay>,
+    _under_way: UnderWay,
 }
 
 impl Body for Counted {
@@ -235,7 +255,7 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        streams::note(Pin::new(&mut self.body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {

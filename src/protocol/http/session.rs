@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http::{Request, Response, Version, request};
-use hyper::body::Incoming;
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use http::{Request, Response, StatusCode, Version, request};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -27,6 +26,7 @@ use super::{read_ahead, reserved};
 use crate::fence::{Action, Refusal, Token};
 use crate::gate::Admission;
 use crate::net::connect;
+use crate::net::http1;
 use crate::net::identity::Peer;
 use crate::rules::CommitPoint;
 
@@ -43,11 +43,10 @@ pub struct Session {
 
 impl Session {
     /// The answer to a request: the store's, or Palisade's own.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<AnswerBody> {
-        let (head, incoming) = request.into_parts();
+    pub async fn answer(self: &Arc<Self>, request: Request<ClientBody>) -> Response<AnswerBody> {
+        let (head, mut body) = request.into_parts();
         let (method, version) = (head.method.clone(), head.version);
-        let waits = head.headers.contains_key(EXPECT);
-        let body = ClientBody::new(incoming, self.is_http2, waits);
+        body.look(&method).await;
         // Said beforehand (RFC 9110 section 10.1.1), or a client would send its next request into
         // a connection that is about to be closed.
         let closes = body.spoils_connection();
@@ -63,6 +62,13 @@ impl Session {
                 response
             }
         }
+    }
+
+    /// The answer to what is no request of HTTP/1.1.
+    pub fn answer_to(&self, fault: &http1::Fault) -> Response<AnswerBody> {
+        let malformed = Malformed::new(fault.to_string(), fault_mend(fault));
+        let problem: Box<Problem> = malformed.with_status(fault_status(fault)).into();
+        self.refuse(&problem, false, &http::Method::GET, Version::HTTP_11)
     }
 
     async fn serve(
@@ -183,11 +189,8 @@ impl Session {
     fn prepare(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let trailers = headers.get(TE).is_some_and(|te| te.as_bytes() == b"trailers");
         let token_header = self.service.front.listener.token_header.as_str();
-        // What was expected of us has been answered by us.
-        headers::remove_where(headers, |name| {
-            name == token_header || matches!(name, "expect" | "fencing-wait")
-        });
-        headers::prepare_request(headers, &self.origin, host.clone(), &self.service.front.via);
+        let via = &self.service.front.via;
+        headers::prepare_request(headers, &self.origin, host.clone(), via, token_header);
         if trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
             if self.service.pool.upstream().version == connect::Version::Http1 {
@@ -202,15 +205,14 @@ impl Session {
 
     /// Makes the store's head fit for the client, and says what it was admitted under.
     fn finish(&self, headers: &mut HeaderMap, asked: &Asked) {
-        headers::strip_hop_by_hop(headers);
-        if self.is_http2 {
-            headers::detach(headers);
-        }
-        headers::remove_where(headers, |name| {
+        headers::strip_hop_by_hop(headers, |name| {
             [&REFUSAL_HEADER, &RESOURCE_HEADER, &TOKEN_HEADER]
                 .iter()
                 .any(|ours| ours.as_str() == name)
         });
+        if self.is_http2 {
+            headers::detach(headers);
+        }
         for Wanted { matched, .. } in &asked.wanted {
             name_resource(headers, &matched.resource);
         }
@@ -233,6 +235,25 @@ impl Session {
             false => self.service.front.speech.document(problem, &row),
         };
         problem.answer(&row, method, version, body, content_type)
+    }
+}
+
+fn fault_status(fault: &http1::Fault) -> StatusCode {
+    match fault {
+        http1::Fault::Malformed(_) => StatusCode::BAD_REQUEST,
+        http1::Fault::Late => StatusCode::REQUEST_TIMEOUT,
+        http1::Fault::TooLarge { .. } | http1::Fault::TooMany { .. } => {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        }
+    }
+}
+
+fn fault_mend(fault: &http1::Fault) -> &'static str {
+    match fault {
+        http1::Fault::Malformed(_) => "send it as RFC 9112 has it",
+        http1::Fault::Late => "send it at once, or raise header_timeout",
+        http1::Fault::TooLarge { .. } => "send a shorter one, or raise header_bytes_max",
+        http1::Fault::TooMany { .. } => "send fewer, or raise headers_max",
     }
 }
 

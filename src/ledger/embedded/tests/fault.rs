@@ -22,11 +22,15 @@ struct Rig {
 
 /// A ledger on a disk that works so far, with `a` raised to 1.
 async fn rig() -> Rig {
+    rig_with(Settings::default()).await
+}
+
+async fn rig_with(settings: Settings) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger");
     let control = Control::new();
     let wrap = |file| Disk { file, control: control.clone() };
-    let ledger = Embedded::open_with(&path, Settings::default(), wrap).unwrap();
+    let ledger = Embedded::open_with(&path, settings, wrap).unwrap();
     let done = ledger.raise(&resource("a"), &mark(1, "one"), true).await;
     assert_eq!(done, record(mark(1, "one"), 1));
     Rig { _folder: folder, path, control, ledger }
@@ -100,6 +104,24 @@ async fn a_hanging_fsync_holds_nobody_else() {
     rig.control.set(Fault::None);
     assert_eq!(raise.await, record(to.clone(), 2));
     rig.ledger.health().unwrap();
+}
+
+#[tokio::test]
+async fn a_hanging_fsync_shows_in_the_health() {
+    let stall = Duration::from_millis(100);
+    let rig = rig_with(Settings { commit_stall_timeout: stall, ..Settings::default() }).await;
+    rig.control.set(Fault::Hang);
+    let (name, to) = (&resource("a"), mark(2, "two"));
+    let mut raise = rig.ledger.raise(name, &to, true);
+    let waited = tokio::time::timeout(stall / 2, &mut raise).await;
+    assert!(waited.is_err(), "{waited:?}");
+    rig.ledger.health().expect("not for long enough");
+    tokio::time::sleep(stall).await;
+    let told = rig.ledger.health().unwrap_err().to_string();
+    assert!(told.contains("a commit has been running for 0 s; look at the disk"), "{told}");
+    rig.control.set(Fault::None);
+    assert_eq!(raise.await, record(to.clone(), 2));
+    rig.ledger.health().expect("it is over");
 }
 
 #[tokio::test]

@@ -22,9 +22,11 @@ pub fn code(reason: &str) -> &'static str {
         "body_too_large" => "EntityTooLarge",
         "forbidden" | "no_rule" => "AccessDenied",
         "implausible" => "FencingTokenImplausible",
-        "ledger_unavailable" | "unsettled" | "upstream_broken" | "upstream_unavailable" => {
-            "ServiceUnavailable"
-        }
+        "ending"
+        | "ledger_unavailable"
+        | "unsettled"
+        | "upstream_broken"
+        | "upstream_unavailable" => "ServiceUnavailable",
         "overloaded" => "SlowDown",
         "stale" => "FencingTokenStale",
         "token_malformed" => "FencingTokenMalformed",

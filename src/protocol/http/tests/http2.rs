@@ -218,3 +218,34 @@ async fn a_connection_is_not_idle_while_an_answer_is_on_its_way() {
     // And then it is.
     super::rig::until(|| client.is_closed()).await;
 }
+
+/// As clients do it that treat all methods alike.
+#[tokio::test]
+async fn a_body_that_turns_out_to_be_empty_is_none() {
+    let rig = rig(Version::Http1).await;
+    let chunked = |end: &str| {
+        format!("GET /data/1/x HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n{end}\r\n")
+    };
+    assert_eq!(rig.ask("leader-a", &chunked("0\r\n")).await.status, 200);
+    let mut client = connect(&rig, "leader-a").await;
+    for method in ["GET", "DELETE"] {
+        for (sent, status) in [("", 200), ("abc", if method == "GET" { 400 } else { 200 })] {
+            let (sender, body) = channel();
+            let request = Request::builder().method(method).uri("http://s/data/1/x");
+            let request = request.header("fencing-token", 7).body(body).unwrap();
+            let mut client = client.clone();
+            let answer = tokio::spawn(async move { send(&mut client, request).await });
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            if !sent.is_empty() {
+                sender.send(Bytes::from(sent)).await.unwrap();
+            }
+            drop(sender);
+            assert_eq!(answer.await.unwrap().status(), status, "{method} {sent:?}");
+        }
+    }
+    let seen = rig.seen();
+    let shown: Vec<_> = seen.iter().map(|seen| (seen.bytes, seen.complete)).collect();
+    assert_eq!(shown, [(0, true), (0, true), (0, true), (3, true)], "{seen:?}");
+    let read = Request::get("http://s/data/1/x").body(Empty::new().boxed()).unwrap();
+    assert_eq!(send(&mut client, read).await.status(), StatusCode::OK);
+}

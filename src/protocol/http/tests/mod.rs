@@ -5,6 +5,7 @@ mod commit;
 mod forwarding;
 mod http2;
 mod late;
+mod neighbours;
 mod origin;
 mod outcomes;
 mod rig;
