@@ -210,6 +210,9 @@ impl Session {
                 .iter()
                 .any(|ours| ours.as_str() == name)
         });
+        if self.is_http2 {
+            headers::detach(headers);
+        }
         for Wanted { matched, .. } in &asked.wanted {
             name_resource(headers, &matched.resource);
         }
