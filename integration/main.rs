@@ -13,6 +13,7 @@ mod edges;
 mod frozen;
 mod h2;
 mod history;
+mod hostile;
 mod leaders;
 mod limits;
 mod naive;

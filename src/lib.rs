@@ -22,6 +22,9 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod fence;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod ledger;
 pub mod net;

@@ -40,6 +40,18 @@ pub enum Source {
     Held(Bytes),
 }
 
+impl Source {
+    /// Whether the announced number of bytes is all there is to come.
+    fn ends_as_announced(&self) -> bool {
+        match self {
+            Self::Client(body) => body.ends_as_announced(),
+            // A decoder may still find fault with the end of the client's body.
+            Self::Decoded(..) => false,
+            Self::Held(_) => true,
+        }
+    }
+}
+
 /// See the module.
 pub struct FencedBody {
     source: Source,
@@ -127,14 +139,17 @@ impl FencedBody {
                 Some(chunk) => {
                     if let Some(left) = &mut self.left {
                         *left = left.checked_sub(chunk.len() as u64).ok_or_else(too_long)?;
-                        // A decoder may still find fault with the end of the client's body.
-                        if *left == 0 && !matches!(self.source, Source::Decoded(..)) {
+                        let is_decoded = matches!(self.source, Source::Decoded(..));
+                        // Past the commit point there is nothing to hold back for.
+                        let ends = self.source.ends_as_announced()
+                            || self.flight.is_committed() && !is_decoded;
+                        if *left == 0 && ends {
                             return Poll::Ready(Some(self.end().map(|()| chunk)));
                         }
                     }
-                    let knows_end =
-                        self.left.is_some() && !matches!(self.source, Source::Decoded(..));
-                    if knows_end || self.flight.is_committed() {
+                    let is_amid = self.left.is_some_and(|left| left > 0)
+                        && !matches!(self.source, Source::Decoded(..));
+                    if is_amid || self.flight.is_committed() {
                         return Poll::Ready(Some(Ok(chunk)));
                     }
                     if let Some(before) = self.held.replace(chunk) {

@@ -36,8 +36,11 @@ pub struct ClientBody {
 #[derive(Debug)]
 enum Source {
     Http1(http1::Incoming),
-    /// Until its end.
-    Http2(Option<Incoming>),
+    /// Until its end. A stream of HTTP/2 that is reset looks like one that has ended.
+    Hyper {
+        incoming: Option<Incoming>,
+        may_be_reset: bool,
+    },
 }
 
 impl ClientBody {
@@ -48,21 +51,33 @@ impl ClientBody {
 
     /// The body of a request over HTTP/2.
     pub fn http2(incoming: Incoming) -> Self {
-        Self { source: Source::Http2(Some(incoming)), first: None, waits: false }
+        let source = Source::Hyper { incoming: Some(incoming), may_be_reset: true };
+        Self { source, first: None, waits: false }
+    }
+
+    /// The body of a request over HTTP/1.1 as hyper reads it, which is the oracle of ours.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn hyper_http1(incoming: Incoming) -> Self {
+        let source = Source::Hyper { incoming: Some(incoming), may_be_reset: false };
+        Self { source, first: None, waits: false }
     }
 
     /// Some clients announce a body with every request and send none with GET or DELETE: chunked
-    /// without a chunk, or an HTTP/2 stream that ends only with a second frame.
+    /// without a chunk, or an HTTP/2 stream that ends only with a second frame. On HTTP/2 a length
+    /// of 0 is looked at, too: with more than that behind it, the request was never one.
     pub async fn look(&mut self, method: &Method) {
         let has_usually_none =
             matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
-        if !has_usually_none || self.waits || self.is_empty() || self.len().is_some() {
+        let is_of_none = matches!(self.source, Source::Hyper { .. }) && self.len() == Some(0);
+        let is_worth_it = is_of_none || has_usually_none && self.len().is_none();
+        if !is_worth_it || self.waits || self.is_empty() {
             return;
         }
         let first = poll_fn(|cx| self.poll_chunk(cx));
-        if let Ok(first) = timeout(EMPTY_TIMEOUT, first).await {
-            self.first = first;
-        }
+        self.first = match timeout(EMPTY_TIMEOUT, first).await {
+            Ok(first) => first,
+            Err(_) => is_of_none.then_some(Err(BodyFault::Broken)),
+        };
     }
 
     /// Whether there is nothing to read, now or later.
@@ -70,16 +85,23 @@ impl ClientBody {
         self.first.is_none()
             && match &self.source {
                 Source::Http1(incoming) => incoming.is_end_stream(),
-                Source::Http2(incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+                Source::Hyper { incoming, .. } => incoming.as_ref().is_none_or(Body::is_end_stream),
             }
+    }
+
+    /// Whether nothing can follow the bytes that were announced: on HTTP/2 only the end of the
+    /// stream says so, and a stream with more bytes was malformed from its beginning.
+    pub fn ends_as_announced(&self) -> bool {
+        matches!(self.source, Source::Http1(_)) || self.is_empty()
     }
 
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
-        match &self.source {
-            Source::Http1(incoming) => incoming.announced_len(),
-            Source::Http2(None) => Some(0),
-            Source::Http2(Some(incoming)) => incoming.size_hint().exact(),
+        match (&self.first, &self.source) {
+            (Some(Err(_)), _) => None,
+            (_, Source::Http1(incoming)) => incoming.announced_len(),
+            (_, Source::Hyper { incoming: None, .. }) => Some(0),
+            (_, Source::Hyper { incoming: Some(incoming), .. }) => incoming.size_hint().exact(),
         }
     }
 
@@ -96,11 +118,11 @@ impl ClientBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        let body = match &mut self.source {
+        let (body, may_be_reset) = match &mut self.source {
             Source::Http1(incoming) => {
                 return incoming.poll_chunk(cx).map_err(|http1::Broken| BodyFault::Broken);
             }
-            Source::Http2(body) => body,
+            Source::Hyper { incoming, may_be_reset } => (incoming, *may_be_reset),
         };
         loop {
             let Some(incoming) = body else { return Poll::Ready(None) };
@@ -116,7 +138,7 @@ impl ClientBody {
                 }
                 None => {
                     // hyper takes RST_STREAM with NO_ERROR for an end like any other.
-                    let truncated = !incoming.is_end_stream();
+                    let truncated = may_be_reset && !incoming.is_end_stream();
                     *body = None;
                     return Poll::Ready(truncated.then_some(Err(BodyFault::Broken)));
                 }
@@ -127,7 +149,7 @@ impl ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if let Source::Http2(incoming) = &mut self.source
+        if let Source::Hyper { incoming, .. } = &mut self.source
             && let Some(incoming) = incoming.take()
             && !incoming.is_end_stream()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

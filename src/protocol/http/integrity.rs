@@ -48,6 +48,9 @@ pub fn check<'a>(
     version(parts.version)?;
     method(&parts.method)?;
     let headers = &parts.headers;
+    if headers.keys().any(|name| name.as_str().contains('"')) {
+        return Err(Malformed::new("a header's name is no word", "correct it"));
+    }
     if headers.contains_key(UPGRADE) {
         return Err(Malformed::new("it asks for another protocol", "leave out Upgrade"));
     }
@@ -55,6 +58,12 @@ pub fn check<'a>(
         return Err(Malformed::new(
             format!("{name} asks for another method or path than the request does"),
             "send the method and the path that are meant",
+        ));
+    }
+    if let Some(name) = headers.keys().find(|name| passes_for_another(name, token_header)) {
+        return Err(Malformed::new(
+            format!("some servers take {name} for the header with - in the place of _"),
+            "leave it out, or write it with -",
         ));
     }
     framing(headers)?;
@@ -83,6 +92,19 @@ pub fn check<'a>(
             "the target is no path of this server",
             "send a path that begins with /",
         )),
+    }
+}
+
+/// CGI and its kin do not tell `_` from `-`: to them it is a header that decides something here,
+/// or a second one beside it.
+fn passes_for_another(name: &HeaderName, token_header: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.contains('_') && {
+        let plain = name.replace('_', "-");
+        let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
+        plain == token_header.as_str()
+            || framing.iter().any(|header| header.as_str() == plain)
+            || overrides(&plain)
     }
 }
 

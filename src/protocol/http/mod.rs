@@ -19,6 +19,8 @@ mod chunks;
 mod classify;
 mod client_body;
 mod flight;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod head;
 mod headers;
 mod integrity;

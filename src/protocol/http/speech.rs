@@ -115,6 +115,14 @@ impl Speech {
             return Err(Malformed::new("this operation has no body", mend));
         }
         let plan = payload::plan(&head.headers, found.body, &s3.settings)?;
+        if !has_body && plan.transform != payload::Transform::Verbatim {
+            // The store would be told the length of a decoded body that never comes, and take
+            // the next request on its connection for it.
+            return Err(Malformed::new(
+                "there is no body, and aws-chunked encoding is never without one",
+                "send the body, or leave out what says aws-chunked",
+            ));
+        }
         let s3 = Some(Box::new(S3Request { address, role: found.body, plan }));
         Ok(Understood { operation: found.operation, s3 })
     }

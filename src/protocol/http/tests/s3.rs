@@ -33,6 +33,23 @@ async fn put(rig: &Rig, target: &str, token: u64, headers: &str, body: &str) -> 
 const CHUNKED: &str = "Host: s\r\nx-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD\r\n\
     Content-Encoding: aws-chunked\r\nAuthorization: AWS4-HMAC-SHA256 Credential=CLIENT/x\r\n";
 
+/// Decoded, it would have the declared length and no byte: the store would take the next request
+/// on that connection for its body.
+#[tokio::test]
+async fn a_chunked_body_that_is_not_there_is_refused() {
+    let rig = rig(re_sign()).await;
+    for method in ["PUT", "DELETE", "GET"] {
+        for length in ["", "Content-Length: 0\r\n"] {
+            let request = format!(
+                "{method} /data/1/x/early HTTP/1.1\r\nFencing-Token: 7\r\n{length}{CHUNKED}\
+                 x-amz-decoded-content-length: 30\r\n\r\n"
+            );
+            let answer = rig.ask("leader-a", &request).await;
+            assert_eq!((answer.status, rig.seen().len()), (400, 0), "{request}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_store_sees_its_own_signature_and_the_plain_body() {
     let rig = rig(re_sign()).await;

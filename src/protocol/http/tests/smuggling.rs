@@ -54,6 +54,14 @@ async fn ambiguous_requests_never_reach_the_store() {
             400,
         ),
         ("GET /data/1/x HTTP/1.1\r\nHost: s\r\nX-Original-URL: /data/2/x\r\n\r\n".to_owned(), 400),
+        (
+            "GET /data/1/x HTTP/1.1\r\nHost: s\r\nX_HTTP_Method-Override: PUT\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            format!("PUT /data/1/x HTTP/1.1\r\n{t}Fencing_Token: 9\r\nContent-Length: 1\r\n\r\na"),
+            400,
+        ),
         // Framing.
         (
             format!(
@@ -136,6 +144,7 @@ async fn ambiguous_paths_never_reach_a_rule() {
         "/data/1/%",
         "/data/1/%zz",
         "/data/1/%252e",
+        "/data/1/%250%44",
         "/data/1/%ff",
         "/%2epalisade/whoami",
         "/.palisade%2fwhoami",
