@@ -80,8 +80,7 @@ fn targets() -> Vec<Case> {
         let headers = "Host: localhost\r\n";
         cases.push(refused(&[400], get(target, headers)));
     }
-    // What is behind a # is no part of a target, and nobody gets to see it.
-    cases.push(taken(&["GET @"], GoesOn, get("@#/../x", "Host: localhost\r\n")));
+    cases.push(refused(&[400], get("@#/../x", "Host: localhost\r\n")));
     cases
 }
 
