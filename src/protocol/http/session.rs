@@ -210,7 +210,8 @@ impl Session {
                 .iter()
                 .any(|ours| ours.as_str() == name)
         });
-        if self.is_http2 {
+        // The heads of HTTP/1.1 are copies already.
+        if self.is_http2 && self.service.pool.upstream().version == connect::Version::Http2 {
             headers::detach(headers);
         }
         for Wanted { matched, .. } in &asked.wanted {
