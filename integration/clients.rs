@@ -5,6 +5,9 @@ use std::process::Command;
 
 use crate::rig::{CREDENTIALS, Kind, Options, Rig, python, run};
 
+/// A store that completes a large upload on a busy machine takes a while.
+const PATIENCE: &str = "20s";
+
 fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/clients").join(name)
 }
@@ -29,7 +32,8 @@ fn environment(rig: &Rig, command: &mut Command) {
 }
 
 async fn boto3(store: Kind, mode: &'static str) {
-    let rig = Rig::with(Options { store, mode, ..Options::default() }).await;
+    let rig =
+        Rig::with(Options { store, mode, settle_timeout: PATIENCE, ..Options::default() }).await;
     let mut command = python("python3");
     environment(&rig, &mut command);
     command.arg(script("check_boto3.py")).env("SHARD", "boto3");
@@ -58,7 +62,9 @@ async fn boto3_passed_through() {
 
 /// Each script is what `docs/clients.md` shows, with checks around it.
 async fn shell(name: &str) {
-    let rig = Rig::with(Options { store: Kind::S3s, ..Options::default() }).await;
+    let rig =
+        Rig::with(Options { store: Kind::S3s, settle_timeout: PATIENCE, ..Options::default() })
+            .await;
     let mut command = Command::new("bash");
     environment(&rig, &mut command);
     let venv = python("python3").get_program().to_owned();

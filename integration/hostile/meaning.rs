@@ -81,7 +81,6 @@ fn targets() -> Vec<Case> {
         let headers = "Host: localhost\r\n";
         cases.push(refused(&[400], get(target, headers)));
     }
-    // What is behind a # is no part of a target.
     cases.push(refused(&[400], get("@#/../x", "Host: localhost\r\n")));
     cases
 }

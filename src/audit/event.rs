@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::net::identity::Peer;
 
+/// Room for a usual line.
+const LINE_BYTES_USUAL: usize = 512;
+
 /// One line of the audit log.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Event {
@@ -105,7 +108,8 @@ impl Entry {
 
 fn encode(entry: &Entry) -> Vec<u8> {
     // Only strings, numbers and JSON values: there is nothing in it that cannot be encoded.
-    let mut line = serde_json::to_vec(entry).unwrap_or_default();
+    let mut line = Vec::with_capacity(LINE_BYTES_USUAL);
+    let _ = serde_json::to_writer(&mut line, entry);
     line.push(b'\n');
     line
 }

@@ -13,6 +13,8 @@ use super::{FAILING, LOST_TOTAL, Limits, Message};
 
 /// Events taken from the channel before they are written: bounds how long one write is.
 const BATCH_MAX: usize = 1_000;
+/// With many events, one batch in this time: to be woken for each costs more than to write it.
+const BATCH_INTERVAL: Duration = Duration::from_millis(5);
 /// A log that keeps failing is complained about once in this time.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 /// With nothing to do, the channel is waited at in turns of this length.
@@ -92,12 +94,18 @@ impl Writer {
     /// Until it is told to close, or nobody can record any more.
     pub(super) fn run(mut self, receiver: Receiver<Message>) {
         let mut closing = None;
+        let mut batch_at = Instant::now();
         while closing.is_none() {
             let first = match receiver.recv_timeout(self.patience()) {
                 Ok(message) => Some(message),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
+            if matches!(first, Some(Message::Event(..))) {
+                // The first event after a quiet time is written at once.
+                std::thread::sleep(batch_at.saturating_duration_since(Instant::now()));
+                batch_at = Instant::now() + BATCH_INTERVAL;
+            }
             for message in first.into_iter().chain(receiver.try_iter().take(BATCH_MAX)) {
                 match message {
                     Message::Event(at, event) => self.take(at, *event),

@@ -187,7 +187,7 @@ impl<B: Sendable> Link<B> {
                     Err(error) => return Poll::Ready(Err(self.gone(error.kind()))),
                 }
             };
-            let bytes = self.wire.take(len);
+            let bytes = self.wire.copy(len);
             let head = head::response(&bytes, BOUNDS).map_err(io::Error::other)?;
             if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                 continue;

@@ -183,8 +183,9 @@ fn chunk_size(line: &[u8]) -> Result<u64, Fault> {
     if digits.is_empty() || digits.len() > 16 || !extensions.iter().all(is_plain) {
         return Err(Fault::Malformed("a chunk's size is none"));
     }
-    digits.iter().try_fold(0, |sum: u64, digit| {
-        let digit = char::from(*digit).to_digit(16);
-        Ok(sum << 4 | u64::from(digit.ok_or(Fault::Malformed("a chunk's size is none"))?))
-    })
+    let sum = digits.iter().try_fold(0, |sum: u64, digit| {
+        Some(sum << 4 | u64::from(char::from(*digit).to_digit(16)?))
+    });
+    // Many count in signed numbers.
+    sum.filter(|sum| *sum <= i64::MAX as u64).ok_or(Fault::Malformed("a chunk's size is none"))
 }

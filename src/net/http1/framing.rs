@@ -90,5 +90,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     };
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+    // Many count in signed numbers: what is larger could be a negative length to them.
+    let sum = if digits.is_empty() { None } else { digits.iter().try_fold(0, add) };
+    sum.filter(|sum| *sum <= i64::MAX as u64)
 }

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
 use httparse::{Header, Status};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Headers for which there is room on the stack.
 const HEADERS_USUAL: usize = 100;
@@ -56,16 +56,15 @@ impl Search {
     /// The length of the head with its empty line, once it is whole. A line may end with CR LF
     /// only: those who take a lone LF, too, see other lines than those who do not.
     pub fn end(&mut self, input: &[u8], bounds: Bounds) -> Result<Option<usize>, Fault> {
-        while let Some(at) = memchr(b'\n', &input[self.looked_at..]) {
-            let line_end = self.looked_at + at + 1;
-            if !input[..line_end].ends_with(b"\r\n") {
+        for at in memchr_iter(b'\n', &input[self.looked_at..]) {
+            let line = &input[..=self.looked_at + at];
+            if !line.ends_with(b"\r\n") {
                 return Err(Fault::Malformed("a line of the head does not end with CR LF"));
             }
-            self.looked_at = line_end;
-            if line_end == 2 || input[..line_end].ends_with(b"\r\n\r\n") {
+            if line.len() == 2 || line.ends_with(b"\n\r\n") {
                 self.looked_at = 0;
-                return match line_end <= bounds.bytes_max {
-                    true => Ok(Some(line_end)),
+                return match line.len() <= bounds.bytes_max {
+                    true => Ok(Some(line.len())),
                     false => Err(Fault::TooLarge { bytes_max: bounds.bytes_max }),
                 };
             }

@@ -19,6 +19,8 @@ pub struct Conn(Arc<Mutex<Shared>>);
 pub struct Shared {
     /// The bytes.
     pub wire: Wire,
+    /// Even what is no request, as it begins: its answer has no body then.
+    pub asks_for_head: bool,
     body: Decoder,
     /// Counts requests: a body that outlives its own finds another one here.
     serial: u64,
@@ -51,6 +53,7 @@ impl Conn {
     pub fn new(io: Box<dyn Io>) -> Self {
         Self(Arc::new(Mutex::new(Shared {
             wire: Wire::new(io),
+            asks_for_head: false,
             body: Decoder::new(Framing::Length(0)),
             serial: 0,
             owes_continue: false,

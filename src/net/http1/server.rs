@@ -94,7 +94,8 @@ pub async fn serve<S: Service>(
         let (head, incoming) = match read.await {
             Ok(Ok(parts)) => parts,
             Ok(Err(fault)) => {
-                let told = Told { is_head: false, wants_trailers: false, closes: true };
+                let is_head = conn.lock().asks_for_head;
+                let told = Told { is_head, wants_trailers: false, closes: true };
                 if send(&conn, service.refuse(&fault), told, &mut drain).await.is_ok() {
                     linger(&conn).await;
                 }
@@ -171,6 +172,7 @@ fn take_head(
     search: &mut Search,
     bounds: Bounds,
 ) -> Result<Option<(request::Parts, Incoming)>, Fault> {
+    shared.asks_for_head = shared.wire.input.starts_with(b"HEAD ");
     let Some(len) = search.end(&shared.wire.input, bounds)? else { return Ok(None) };
     let head = head::request(&shared.wire.take(len), bounds)?;
     let framing = framing::of_request(head.version, &head.headers)?;

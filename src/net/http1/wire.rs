@@ -67,6 +67,17 @@ impl Wire {
         taken
     }
 
+    /// Takes bytes as a copy: what may be kept for long, such as a head, by HTTP/2's compression,
+    /// must not keep a whole buffer with it.
+    pub fn copy(&mut self, len: usize) -> Bytes {
+        let copy = Bytes::copy_from_slice(&self.input[..len]);
+        self.input.advance(len);
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        copy
+    }
+
     /// Whether a piece of a body can be taken now.
     pub fn has_room(&self) -> bool {
         self.chunk.is_empty() && self.output.len() < COPY_BYTES_MAX

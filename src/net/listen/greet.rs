@@ -8,17 +8,15 @@ use std::time::SystemTime;
 use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::Handler;
 use super::meters::Refused;
 use crate::net::identity::{Identity, Peer, Source};
-use crate::net::tls::{Alpn, Loaded};
+use crate::net::tls::{Alpn, Loaded, ServerStream};
 
 /// A client that was let in.
 pub(super) struct Greeted {
-    pub(super) stream: Box<TlsStream<TcpStream>>,
+    pub(super) stream: Box<ServerStream>,
     pub(super) peer: Peer,
     pub(super) alpn: Option<Alpn>,
     /// Its certificate and those it sent with it, for looking at them again.
@@ -35,10 +33,8 @@ pub(super) async fn greet<H: Handler>(
 ) -> Result<Greeted, (Refused, String)> {
     let failed = |error: io::Error| (Refused::Handshake, explain(&error));
     handler.prelude(&mut stream).await.map_err(failed)?;
-    let stream = TlsAcceptor::from(loaded.config.clone()).accept(stream).await.map_err(failed)?;
-    let session = stream.get_ref().1;
-    let chain: Box<[CertificateDer<'static>]> =
-        session.peer_certificates().unwrap_or_default().into();
+    let stream = ServerStream::accept(stream, loaded.config.clone()).await.map_err(failed)?;
+    let chain: Box<[CertificateDer<'static>]> = stream.peer_certificates().into();
     let leaf = chain.first().ok_or_else(|| {
         // The verifier asks for one, so this is not reached; but nobody gets in without.
         (Refused::Identity, "no client certificate".to_owned())
@@ -49,9 +45,9 @@ pub(super) async fn greet<H: Handler>(
     if identity.not_after <= SystemTime::now() {
         return Err((Refused::Identity, "the client certificate ends now".to_owned()));
     }
-    let alpn = session.alpn_protocol().and_then(Alpn::from_id);
+    let alpn = stream.alpn_protocol().and_then(Alpn::from_id);
     let peer = Peer { identity: Arc::new(identity), address };
-    Ok(Greeted { stream: Box::new(stream), peer, alpn, chain })
+    Ok(Greeted { stream, peer, alpn, chain })
 }
 
 /// What went wrong in a handshake, and what the client's side can do about it.

@@ -22,11 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::identity::Peer;
-use super::tls::Alpn;
+use super::tls::{Alpn, ServerStream};
 
 mod accept;
 mod attend;
@@ -61,7 +60,7 @@ pub struct Connection {
     /// The decrypted bytes. An end of file without TLS's own goodbye is an error of kind
     /// `UnexpectedEof`: what was cut off is not what was sent. Boxed, because it is large and
     /// every future that it passes through would keep room for it.
-    pub stream: Box<TlsStream<TcpStream>>,
+    pub stream: Box<ServerStream>,
     /// Who the client is.
     pub peer: Peer,
     /// The address that it connected to.

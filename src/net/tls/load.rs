@@ -18,6 +18,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::error::{LoadError, Part, TlsError};
 use super::files::Snapshot;
+use super::remember::remembering;
 use super::{Alpn, ServerTls};
 use crate::net::identity;
 
@@ -158,6 +159,8 @@ fn provider() -> CryptoProvider {
                 | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
         )
     });
+    let algorithms = provider.signature_verification_algorithms;
+    provider.signature_verification_algorithms = remembering(algorithms);
     provider
 }
 

@@ -8,10 +8,13 @@ use std::time::SystemTime;
 
 use super::identity::Source;
 
+mod buffer;
 mod error;
 mod files;
 mod load;
+mod remember;
 mod store;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +23,7 @@ pub(in crate::net) use files::damage;
 pub use files::{CRL_BYTES_MAX, PEM_BYTES_MAX};
 pub use load::{EXPIRY_NOTICE, Loaded};
 pub use store::{POLL_INTERVAL, TlsStore};
+pub use stream::ServerStream;
 
 /// The files of a TLS listener, and where identities are looked for.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -36,11 +36,11 @@ pub struct ClientBody {
 #[derive(Debug)]
 enum Source {
     Http1(http1::Incoming),
-    /// Until its end.
-    Http2(Option<Incoming>),
-    /// hyper's HTTP/1.1, which ours is compared with.
-    #[cfg(any(test, feature = "fuzzing"))]
-    Oracle(Option<Incoming>),
+    /// Until its end. A stream of HTTP/2 that is reset looks like one that has ended.
+    Hyper {
+        incoming: Option<Incoming>,
+        may_be_reset: bool,
+    },
 }
 
 impl ClientBody {
@@ -51,13 +51,15 @@ impl ClientBody {
 
     /// The body of a request over HTTP/2.
     pub fn http2(incoming: Incoming) -> Self {
-        Self { source: Source::Http2(Some(incoming)), first: None, waits: false }
+        let source = Source::Hyper { incoming: Some(incoming), may_be_reset: true };
+        Self { source, first: None, waits: false }
     }
 
-    /// The body of a request that hyper has read from HTTP/1.1.
+    /// The body of a request over HTTP/1.1 as hyper reads it, which is the oracle of ours.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub fn oracle(incoming: Incoming, waits: bool) -> Self {
-        Self { source: Source::Oracle(Some(incoming)), first: None, waits }
+    pub fn hyper_http1(incoming: Incoming) -> Self {
+        let source = Source::Hyper { incoming: Some(incoming), may_be_reset: false };
+        Self { source, first: None, waits: false }
     }
 
     /// Some clients announce a body with every request and send none with GET or DELETE: chunked
@@ -66,8 +68,7 @@ impl ClientBody {
     pub async fn look(&mut self, method: &Method) {
         let has_usually_none =
             matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
-        let is_http2 = matches!(self.source, Source::Http2(_));
-        let is_of_none = is_http2 && self.len() == Some(0);
+        let is_of_none = matches!(self.source, Source::Hyper { .. }) && self.len() == Some(0);
         let is_worth_it = is_of_none || has_usually_none && self.len().is_none();
         if !is_worth_it || self.waits || self.is_empty() {
             return;
@@ -84,29 +85,23 @@ impl ClientBody {
         self.first.is_none()
             && match &self.source {
                 Source::Http1(incoming) => incoming.is_end_stream(),
-                Source::Http2(incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
-                #[cfg(any(test, feature = "fuzzing"))]
-                Source::Oracle(incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+                Source::Hyper { incoming, .. } => incoming.as_ref().is_none_or(Body::is_end_stream),
             }
     }
 
     /// Whether nothing can follow the bytes that were announced: on HTTP/2 only the end of the
     /// stream says so, and a stream with more bytes was malformed from its beginning.
     pub fn ends_as_announced(&self) -> bool {
-        !matches!(self.source, Source::Http2(_)) || self.is_empty()
+        matches!(self.source, Source::Http1(_)) || self.is_empty()
     }
 
     /// The length in bytes, where the client has told it.
     pub fn len(&self) -> Option<u64> {
-        match &self.source {
-            _ if matches!(self.first, Some(Err(_))) => None,
-            Source::Http1(incoming) => incoming.announced_len(),
-            Source::Http2(None) => Some(0),
-            Source::Http2(Some(incoming)) => incoming.size_hint().exact(),
-            #[cfg(any(test, feature = "fuzzing"))]
-            Source::Oracle(incoming) => {
-                incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())
-            }
+        match (&self.first, &self.source) {
+            (Some(Err(_)), _) => None,
+            (_, Source::Http1(incoming)) => incoming.announced_len(),
+            (_, Source::Hyper { incoming: None, .. }) => Some(0),
+            (_, Source::Hyper { incoming: Some(incoming), .. }) => incoming.size_hint().exact(),
         }
     }
 
@@ -114,7 +109,7 @@ impl ClientBody {
     /// its body, and nobody could tell whether it comes; or it is longer than what is read away.
     pub fn spoils_connection(&self) -> bool {
         let is_long = || self.len().is_some_and(|len| len > LINGER_BYTES_MAX);
-        !matches!(self.source, Source::Http2(_)) && !self.is_empty() && (self.waits || is_long())
+        matches!(self.source, Source::Http1(_)) && !self.is_empty() && (self.waits || is_long())
     }
 
     /// The next bytes; `None` at the end, and only when it really is the end.
@@ -123,14 +118,11 @@ impl ClientBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        let is_http2 = matches!(self.source, Source::Http2(_));
-        let body = match &mut self.source {
+        let (body, may_be_reset) = match &mut self.source {
             Source::Http1(incoming) => {
                 return incoming.poll_chunk(cx).map_err(|http1::Broken| BodyFault::Broken);
             }
-            Source::Http2(body) => body,
-            #[cfg(any(test, feature = "fuzzing"))]
-            Source::Oracle(body) => body,
+            Source::Hyper { incoming, may_be_reset } => (incoming, *may_be_reset),
         };
         loop {
             let Some(incoming) = body else { return Poll::Ready(None) };
@@ -146,7 +138,7 @@ impl ClientBody {
                 }
                 None => {
                     // hyper takes RST_STREAM with NO_ERROR for an end like any other.
-                    let truncated = is_http2 && !incoming.is_end_stream();
+                    let truncated = may_be_reset && !incoming.is_end_stream();
                     *body = None;
                     return Poll::Ready(truncated.then_some(Err(BodyFault::Broken)));
                 }
@@ -157,13 +149,8 @@ impl ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        let incoming = match &mut self.source {
-            Source::Http1(_) => None,
-            Source::Http2(incoming) => incoming.take(),
-            #[cfg(any(test, feature = "fuzzing"))]
-            Source::Oracle(incoming) => incoming.take().filter(|_| !self.waits),
-        };
-        if let Some(incoming) = incoming
+        if let Source::Hyper { incoming, .. } = &mut self.source
+            && let Some(incoming) = incoming.take()
             && !incoming.is_end_stream()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

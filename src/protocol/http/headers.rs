@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
 use http::header::{CONNECTION, FORWARDED, HeaderMap, HeaderName, HeaderValue, TRAILER, VIA};
 use smallvec::SmallVec;
 
@@ -106,6 +107,19 @@ pub fn prepare_request(
     headers.append(VIA, via.clone());
 }
 
+/// Copies the values out of the buffer that they were read into. HTTP/2 keeps those that it has
+/// sent, for its compression, and with one of them it would keep the whole buffer.
+pub fn detach(headers: &mut HeaderMap) {
+    let mut copies = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    for value in headers.values_mut().filter(|value| !value.is_empty()) {
+        copies.extend_from_slice(value.as_bytes());
+        let mut copy = HeaderValue::from_maybe_shared(copies.split().freeze())
+            .expect("it was a value before it was copied");
+        copy.set_sensitive(value.is_sensitive());
+        *value = copy;
+    }
+}
+
 /// Request trailers are dropped, so they are not announced, whatever else is kept.
 pub fn without_announced_trailers(headers: &mut HeaderMap) {
     headers.remove(TRAILER);
@@ -168,6 +182,23 @@ mod tests {
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         rest.sort_unstable();
         assert_eq!(rest, expected);
+    }
+
+    #[test]
+    fn detached_values_hold_on_to_nothing_that_was_read() {
+        let read = bytes::Bytes::from(vec![b'a'; 8192]);
+        let mut headers = map(&[("x-empty", ""), ("x-static", "s")]);
+        let mut secret = HeaderValue::from_maybe_shared(read.slice(..4)).unwrap();
+        secret.set_sensitive(true);
+        headers.append("x-read", secret);
+        headers.append("x-read", HeaderValue::from_maybe_shared(read.slice(4..6)).unwrap());
+        let before = headers.clone();
+        assert!(!read.is_unique());
+        detach(&mut headers);
+        assert_eq!(headers, before);
+        assert!(headers.get("x-read").unwrap().is_sensitive());
+        drop(before);
+        assert!(read.is_unique(), "and so it can be freed");
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub fn check<'a>(
     version(parts.version)?;
     method(&parts.method)?;
     let headers = &parts.headers;
+    if headers.keys().any(|name| name.as_str().contains('"')) {
+        return Err(Malformed::new("a header's name is no word", "correct it"));
+    }
     if headers.contains_key(UPGRADE) {
         return Err(Malformed::new("it asks for another protocol", "leave out Upgrade"));
     }

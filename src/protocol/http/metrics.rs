@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
@@ -47,7 +47,6 @@ pub fn describe() {
 /// The metrics of one listener.
 #[derive(Debug)]
 pub struct Metrics {
-    listener: Arc<str>,
     rules: HashMap<Arc<str>, RuleMetrics, foldhash::fast::RandomState>,
     unmatched: RuleMetrics,
     idle: Counter,
@@ -68,6 +67,9 @@ pub struct RuleMetrics {
     pub requests: Counter,
     /// Writes that were told `unknown`.
     pub unknown: Counter,
+    /// By reason, as they come up: there are about twenty.
+    refused: Mutex<Vec<(&'static str, Counter)>>,
+    labels: [(&'static str, Arc<str>); 2],
 }
 
 impl RuleMetrics {
@@ -76,6 +78,21 @@ impl RuleMetrics {
         Self {
             requests: counter!(REQUESTS_TOTAL, &labels),
             unknown: counter!(UNKNOWN_TOTAL, &labels),
+            refused: Mutex::default(),
+            labels,
+        }
+    }
+
+    fn refused(&self, reason: &'static str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match refused.iter().find(|(known, _)| *known == reason) {
+            Some((_, counter)) => counter.increment(1),
+            None => {
+                let [listener, rule] = self.labels.clone();
+                let counter = counter!(REFUSED_TOTAL, &[listener, rule, ("reason", reason.into())]);
+                counter.increment(1);
+                refused.push((reason, counter));
+            }
         }
     }
 }
@@ -98,7 +115,6 @@ impl Metrics {
             ),
             added: histogram!(ADDED_SECONDS, "listener" => Arc::clone(listener)),
             upstream: histogram!(UPSTREAM_SECONDS, "listener" => Arc::clone(listener)),
-            listener: Arc::clone(listener),
         }
     }
 
@@ -134,13 +150,9 @@ impl Metrics {
         }
     }
 
-    /// A request that Palisade itself answered. Not for the hot path.
+    /// A request that Palisade itself answered.
     pub fn refused(&self, rule: Option<&Arc<str>>, reason: &'static str) {
-        let rule = rule.map_or_else(|| "".into(), Arc::clone);
-        counter!(
-            REFUSED_TOTAL,
-            "listener" => Arc::clone(&self.listener), "rule" => rule, "reason" => reason
-        )
-        .increment(1);
+        let rule = rule.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.unmatched);
+        rule.refused(reason);
     }
 }

@@ -20,9 +20,6 @@ pub fn decode(raw: &str) -> Result<String, Malformed> {
                 let escaped = hex(bytes, at + 1).ok_or_else(|| {
                     bad("the path has a broken escape", "send two hex digits after each %")
                 })?;
-                if escaped == b'%' && hex(bytes, at + 3).is_some() {
-                    return Err(bad("the path is encoded twice", "encode it once"));
-                }
                 if matches!(escaped, b'/' | b'\\' | 0..=0x1f | 0x7f) {
                     return Err(bad(
                         "the path has an encoded slash or control character",
@@ -38,6 +35,10 @@ pub fn decode(raw: &str) -> Result<String, Malformed> {
         };
         decoded.push(byte);
         at += 1;
+    }
+    // Looked for afterwards: the second escape's digits may have been escaped themselves.
+    if (0..decoded.len()).any(|at| decoded[at] == b'%' && hex(&decoded, at + 1).is_some()) {
+        return Err(bad("the path is encoded twice", "encode it once"));
     }
     let path = String::from_utf8(decoded)
         .map_err(|_| bad("the decoded path is not UTF-8", "encode names as UTF-8"))?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::answer::AnswerBody;
 use super::problem::{Denial, Problem, Row};
-use super::token::TOKEN_HEADER;
+use super::token::{self, TOKEN_HEADER};
 use crate::fence::{Mark, Refusal, Resource};
 
 /// The answer's header that names the resource, percent-encoded beyond ASCII; several times
@@ -17,6 +17,8 @@ pub const RESOURCE_HEADER: HeaderName = HeaderName::from_static("fencing-resourc
 /// no body, as after HEAD.
 pub const REFUSAL_HEADER: HeaderName = HeaderName::from_static("fencing-refusal");
 
+/// Room for a usual document.
+const DOCUMENT_BYTES_USUAL: usize = 768;
 /// When to try again what may be tried again, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
@@ -72,7 +74,10 @@ impl Problem {
             outcome: row.outcome,
             mend: &row.mend,
         };
-        serde_json::to_vec(&document).unwrap_or_default()
+        let mut bytes = Vec::with_capacity(DOCUMENT_BYTES_USUAL);
+        // Only strings and numbers: there is nothing in it that cannot be encoded.
+        let _ = serde_json::to_writer(&mut bytes, &document);
+        bytes
     }
 
     /// The whole answer, with a body of that type.
@@ -91,6 +96,7 @@ impl Problem {
         let mut response = Response::new(body);
         *response.status_mut() = row.status;
         let headers = response.headers_mut();
+        headers.reserve(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(REFUSAL_HEADER, HeaderValue::from_static(row.reason));
         if row.retryable {
@@ -99,10 +105,8 @@ impl Problem {
         if let Some(resource) = &self.resource {
             name_resource(headers, resource);
         }
-        if let Some(token) = self.token
-            && let Ok(value) = HeaderValue::try_from(token.to_string())
-        {
-            headers.insert(TOKEN_HEADER, value);
+        if let Some(token) = self.token {
+            headers.insert(TOKEN_HEADER, token::header_of(token));
         }
         // What cannot be read in one way leaves nothing to go on from.
         if version != Version::HTTP_2 && matches!(self.denial, Denial::Malformed(_)) {

@@ -1,7 +1,7 @@
 //! Serves the connections of one listener.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +35,7 @@ use super::streams::{self, Streams};
 use super::write_stall::WriteStall;
 use crate::audit::Audit;
 use crate::gate::Gate;
+use crate::net::coalesce::{Flusher, coalesce};
 use crate::net::connect::{Connector, ConnectorError};
 use crate::net::http1;
 use crate::net::http1::server::End;
@@ -187,6 +188,7 @@ where
     // hyper's errors are the client's: it hung up or broke the protocol, and hyper has told it so.
     let stalled = front.metrics.streams_unread.clone();
     let streams = Streams { stall_timeout: limits.body_stall_timeout, stalled };
+    let (io, flusher) = coalesce(io);
     let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_max)
@@ -197,16 +199,37 @@ where
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
-        end = &mut connection => return front.metrics.ended_http2(&end),
+        () = flushed(connection.as_mut(), &flusher, &front.metrics) => return,
         _ = drain.next() => {}
         () = activity.idle(limits.header_timeout) => front.metrics.ended(End::Idle),
     }
     connection.as_mut().graceful_shutdown();
     // A client that answers nothing cannot hold on to it.
     tokio::select! {
-        end = &mut connection => front.metrics.ended_http2(&end),
+        () = flushed(connection, &flusher, &front.metrics) => {}
         () = activity.idle(limits.header_timeout) => {}
     }
+}
+
+/// Drives a connection to its end, sends after each step what the step has written, and tells
+/// how it ended.
+async fn flushed(
+    mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    flusher: &Flusher<impl AsyncWrite + Unpin>,
+    metrics: &Metrics,
+) {
+    poll_fn(|cx| {
+        let step = connection.as_mut().poll(cx);
+        // What cannot be sent now wakes this task again when it can.
+        let flush = flusher.poll_flush(cx);
+        match (step, flush) {
+            (Poll::Ready(end), _) => metrics.ended_http2(&end),
+            (Poll::Pending, Poll::Ready(Err(error))) => metrics.ended(End::of(&error)),
+            (Poll::Pending, _) => return Poll::Pending,
+        }
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// What goes on on an HTTP/2 connection. HTTP/1.1 has a timer of its own.

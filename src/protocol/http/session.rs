@@ -21,9 +21,9 @@ use super::refusal::{REFUSAL_HEADER, RESOURCE_HEADER, name_resource};
 use super::relay::{self, Failure, Forwarding};
 use super::server::Service;
 use super::speech::Understood;
-use super::token::TOKEN_HEADER;
+use super::token::{self, TOKEN_HEADER};
 use super::{read_ahead, reserved};
-use crate::fence::{Action, Refusal, Token};
+use crate::fence::{Action, Refusal};
 use crate::gate::Admission;
 use crate::net::connect;
 use crate::net::http1;
@@ -210,11 +210,15 @@ impl Session {
                 .iter()
                 .any(|ours| ours.as_str() == name)
         });
+        // The heads of HTTP/1.1 are copies already.
+        if self.is_http2 && self.service.pool.upstream().version == connect::Version::Http2 {
+            headers::detach(headers);
+        }
         for Wanted { matched, .. } in &asked.wanted {
             name_resource(headers, &matched.resource);
         }
         if let (Some(token), false) = (asked.token, asked.wanted.is_empty()) {
-            headers.insert(TOKEN_HEADER, header_of(token));
+            headers.insert(TOKEN_HEADER, token::header_of(token));
         }
     }
 
@@ -251,13 +255,6 @@ fn fault_mend(fault: &http1::Fault) -> &'static str {
         http1::Fault::Late => "send it at once, or raise header_timeout",
         http1::Fault::TooLarge { .. } => "send a shorter one, or raise header_bytes_max",
         http1::Fault::TooMany { .. } => "send fewer, or raise headers_max",
-    }
-}
-
-fn header_of(token: Token) -> HeaderValue {
-    match token.incarnation() {
-        0 => HeaderValue::from(token.counter()),
-        _ => HeaderValue::try_from(token.to_string()).expect("a token is digits and a point"),
     }
 }
 

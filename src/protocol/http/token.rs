@@ -1,6 +1,6 @@
 //! The token of a request.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::malformed::Malformed;
 use crate::fence::Token;
@@ -24,6 +24,14 @@ pub fn find(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Token>, Mal
     })?;
     let token = text.parse::<Token>();
     token.map(Some).map_err(|error| Malformed::new(error.to_string(), format!("correct {name}")))
+}
+
+/// A token as the value of a header.
+pub fn header_of(token: Token) -> HeaderValue {
+    match token.incarnation() {
+        0 => HeaderValue::from(token.counter()),
+        _ => HeaderValue::try_from(token.to_string()).expect("a token is digits and a point"),
+    }
 }
 
 #[cfg(test)]

@@ -53,11 +53,6 @@ pub fn answers_cut(mut bytes: &[u8], requests: &[Message]) -> Result<(Vec<Messag
         if methods.next().is_none() && found.len() > requests.len() {
             return Err(format!("an answer to nothing: {answer:?}"));
         }
-        // What could not be read may have been HEAD or not; nothing follows it.
-        let is_last = answer.one("connection") == Some(b"close") && ends == Ends::Bodiless;
-        if is_last && !bytes.starts_with(b"HTTP/") {
-            bytes = &[];
-        }
         let is_whole = answer.is_whole;
         found.push(answer);
         if !is_whole {
