@@ -71,6 +71,7 @@ fn targets() -> Vec<Case> {
         "@%zz",
         "@%2",
         "@%252e",
+        "@?\u{e9}",
         "@%c0%af",
         "@%ff",
         "/%2epalisade/whoami",

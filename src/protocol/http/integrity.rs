@@ -87,6 +87,9 @@ pub fn check<'a>(
     }
     let host = host(parts)?;
     match parts.uri.path_and_query().map(|target| target.as_str()) {
+        Some(target) if !target.is_ascii() => {
+            Err(Malformed::new("the target has bytes that need encoding", "percent-encode them"))
+        }
         Some(target) if target.starts_with('/') => Ok(host),
         _ => Err(Malformed::new(
             "the target is no path of this server",
@@ -142,7 +145,11 @@ fn framing(headers: &HeaderMap) -> Result<(), Malformed> {
     {
         return Err(Malformed::new("the transfer coding is not just chunked", "send chunked"));
     }
-    let one_number = |length: &http::HeaderValue| length.as_bytes().iter().all(u8::is_ascii_digit);
+    // Many a store counts in 63 bits, and takes more for a negative number or for none.
+    let one_number = |length: &http::HeaderValue| {
+        length.as_bytes().iter().all(u8::is_ascii_digit)
+            && (length.len() < 19 || length.to_str().is_ok_and(|text| text.parse::<i64>().is_ok()))
+    };
     if lengths.next().is_some() || !length.is_none_or(one_number) {
         return Err(Malformed::new("Content-Length is not one number", "send one length"));
     }

@@ -51,7 +51,7 @@ pub fn first(bytes: &[u8], manner: Manner, ends: Ends) -> Result<Option<(Message
             break line;
         }
     };
-    let line = first_line(line)?;
+    let line = first_line(line, manner)?;
     let mut headers = Vec::new();
     loop {
         let Some(line) = rest.line()? else { return Ok(None) };
@@ -122,11 +122,16 @@ fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(is_token)
 }
 
-fn first_line(line: &[u8]) -> Result<[String; 3], String> {
+fn first_line(line: &[u8], manner: Manner) -> Result<[String; 3], String> {
     let parts: Vec<_> = line.splitn(3, |byte| *byte == b' ').collect();
     let is_answer = line.starts_with(b"HTTP/");
     let bad = || Err(format!("{:?} is no first line", String::from_utf8_lossy(line)));
     let [one, two, three] = parts[..] else { return bad() };
+    // What needs encoding is refused for that, but it ends no line.
+    let is_of_target = |b: &u8| match manner {
+        Manner::Lenient => *b > 0x20 && *b != 0x7f,
+        Manner::Strict => b.is_ascii_graphic(),
+    };
     let is_fine = match is_answer {
         true => {
             matches!(one, b"HTTP/1.1" | b"HTTP/1.0")
@@ -136,10 +141,7 @@ fn first_line(line: &[u8]) -> Result<[String; 3], String> {
         }
         false => {
             let is_version = matches!(three, b"HTTP/1.1" | b"HTTP/1.0");
-            is_token(one)
-                && !two.is_empty()
-                && two.iter().all(|b| *b > 0x20 && *b != 0x7f)
-                && is_version
+            is_token(one) && !two.is_empty() && two.iter().all(is_of_target) && is_version
         }
     };
     let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
