@@ -124,7 +124,8 @@ impl<B: Sendable> Pool<B> {
         if let Some(carrier) = found {
             return Ok(self.lend(carrier, first, true, slot));
         }
-        match timeout(upstream.connect_timeout, self.connect(first)).await {
+        // Boxed, because most requests find a connection and should not carry room for this.
+        match timeout(upstream.connect_timeout, Box::pin(self.connect(first))).await {
             Ok(Ok((carrier, endpoint, reused))) => Ok(self.lend(carrier, endpoint, reused, slot)),
             Ok(Err(cause)) => {
                 Err(ConnectError::Refused { upstream: Arc::clone(&upstream.name), cause })

@@ -57,17 +57,19 @@ impl<B: Sendable> Lease<B> {
     ) -> Result<response::Parts, SendError<Request<B>>> {
         match &mut self.carrier {
             Carrier::Http1(link) => link.send(request).await,
-            Carrier::Http2 { sender, answer, .. } => match sender.try_send_request(request).await {
-                Ok(response) => {
-                    let (head, incoming) = response.into_parts();
-                    *answer = Some(incoming);
-                    Ok(head)
+            Carrier::Http2 { sender, answer, .. } => {
+                match Box::pin(sender.try_send_request(request)).await {
+                    Ok(response) => {
+                        let (head, incoming) = response.into_parts();
+                        *answer = Some(incoming);
+                        Ok(head)
+                    }
+                    Err(mut error) => Err(SendError {
+                        unsent: error.take_message(),
+                        error: io::Error::other(error.into_error()),
+                    }),
                 }
-                Err(mut error) => Err(SendError {
-                    unsent: error.take_message(),
-                    error: io::Error::other(error.into_error()),
-                }),
-            },
+            }
         }
     }
 

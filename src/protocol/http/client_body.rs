@@ -74,7 +74,7 @@ impl ClientBody {
             return;
         }
         let first = poll_fn(|cx| self.poll_chunk(cx));
-        self.first = match timeout(EMPTY_TIMEOUT, first).await {
+        self.first = match Box::pin(timeout(EMPTY_TIMEOUT, first)).await {
             Ok(first) => first,
             Err(_) => is_of_none.then_some(Err(BodyFault::Broken)),
         };

@@ -85,7 +85,10 @@ impl Session {
         let Head { host, token, asks } =
             Head::read(listener, &front.speech, &head, !body.is_empty())?;
         let (Understood { mut operation, s3 }, wait) = match asks {
-            Asks::Palisade(name) => return reserved::serve(self, name, &head, token).await,
+            // Boxed: every request would carry room for it, and a future is moved as a whole.
+            Asks::Palisade(name) => {
+                return Box::pin(reserved::serve(self, name, &head, token)).await;
+            }
             Asks::Store(understood, wait) => (understood, wait),
         };
         let is_write = operation.is_write();
@@ -99,7 +102,8 @@ impl Session {
             let _room = front.read_aheads.try_acquire().map_err(|_| overloaded())?;
             let decoder = s3.decode().map(|(decoder, _)| decoder);
             let limit = listener.limits.body_stall_timeout;
-            let whole = read_ahead::read(body, decoder, s3.read_ahead_bytes_max(), limit).await;
+            let whole = read_ahead::read(body, decoder, s3.read_ahead_bytes_max(), limit);
+            let whole = Box::pin(whole).await;
             let whole = whole.map_err(|failure| Denial::Failed { failure, is_write })?;
             s3.name_targets(&mut operation, &whole.bytes)?;
             held = Some(whole);
