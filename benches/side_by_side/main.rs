@@ -1,6 +1,6 @@
 //! Palisade beside other proxies, doing the same work on this machine.
 //!
-//!     cargo bench --bench side_by_side                    about six minutes
+//!     cargo bench --bench side_by_side                    about seven minutes
 //!     cargo bench --bench side_by_side -- --quick         about one minute
 //!     ... -- --only palisade,haproxy --rounds 5 --seconds 2 --load put,get
 //!     ... -- --other-build PATH                           another build of Palisade, as one more peer
