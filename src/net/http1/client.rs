@@ -22,6 +22,10 @@ use super::{encode, framing::keeps_alive};
 /// What the head of an answer may have.
 const BOUNDS: Bounds = Bounds { bytes_max: 256 * 1024, headers_max: 100 };
 
+/// Informational answers before the answer: a stream of them never leaves time to look at the
+/// clock.
+const INFORMATIONAL_MAX: u32 = 64;
+
 /// The error of any body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,6 +52,8 @@ pub struct Link<B> {
     /// Writing has failed. There may still be an answer that says why.
     unwritable: Option<io::Error>,
     search: Search,
+    /// How many of this exchange there were.
+    informational: u32,
     answer: Decoder,
     keeps: bool,
 }
@@ -68,6 +74,7 @@ impl<B: Sendable> Link<B> {
             sending: None,
             unwritable: None,
             search: Search::default(),
+            informational: 0,
             answer: Decoder::new(Framing::Length(0)),
             keeps: true,
         }
@@ -108,7 +115,7 @@ impl<B: Sendable> Link<B> {
         let chunked = len.is_none();
         self.sending =
             (!body.is_end_stream()).then_some(Sending { body, chunked, owes_line: false });
-        self.keeps = false;
+        (self.keeps, self.informational) = (false, 0);
         let answered = poll_fn(|cx| {
             self.poll_sending(cx)?;
             self.poll_head(cx, &head.method)
@@ -190,6 +197,11 @@ impl<B: Sendable> Link<B> {
             let bytes = self.wire.copy(len);
             let head = head::response(&bytes, BOUNDS).map_err(io::Error::other)?;
             if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+                self.informational += 1;
+                if self.informational > INFORMATIONAL_MAX {
+                    let what = "it sends informational answers without end";
+                    return Poll::Ready(Err(io::Error::other(what)));
+                }
                 continue;
             }
             let framing = framing::of_response(method, head.status, &head.headers);

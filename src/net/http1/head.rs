@@ -50,9 +50,25 @@ pub enum Fault {
 pub struct Search {
     /// Up to here there is no end.
     looked_at: usize,
+    /// Bytes of empty lines before it.
+    skipped: usize,
 }
 
 impl Search {
+    /// Skips the empty lines that may come before a request (RFC 9112 section 2.2). They count
+    /// towards its bytes: a stream of them never leaves time to look at the clock.
+    pub fn skip_empty_lines(&mut self, input: &mut BytesMut, bounds: Bounds) -> Result<(), Fault> {
+        while input.starts_with(b"\r\n") {
+            input.advance(2);
+            self.skipped += 2;
+            self.looked_at = 0;
+        }
+        match self.skipped <= bounds.bytes_max {
+            true => Ok(()),
+            false => Err(Fault::TooLarge { bytes_max: bounds.bytes_max }),
+        }
+    }
+
     /// The length of the head with its empty line, once it is whole. A line may end with CR LF
     /// only: those who take a lone LF, too, see other lines than those who do not.
     pub fn end(&mut self, input: &[u8], bounds: Bounds) -> Result<Option<usize>, Fault> {
@@ -75,17 +91,6 @@ impl Search {
             false => Err(Fault::TooLarge { bytes_max: bounds.bytes_max }),
         }
     }
-}
-
-/// Skips the empty lines that may come before a request (RFC 9112 section 2.2). Says whether
-/// there was any.
-pub fn skip_empty_lines(input: &mut BytesMut) -> bool {
-    let mut skipped = false;
-    while input.starts_with(b"\r\n") {
-        input.advance(2);
-        skipped = true;
-    }
-    skipped
 }
 
 /// A request's head, given from its first to its last byte.

@@ -144,9 +144,6 @@ fn poll_head(
 ) -> Poll<Result<Asked, End>> {
     let mut shared = conn.lock();
     loop {
-        if head::skip_empty_lines(&mut shared.wire.input) {
-            *search = Search::default();
-        }
         match take_head(conn, &mut shared, search, bounds) {
             Ok(None) => {}
             Ok(Some(request)) => return Poll::Ready(Ok(Ok(request))),
@@ -172,6 +169,7 @@ fn take_head(
     search: &mut Search,
     bounds: Bounds,
 ) -> Result<Option<(request::Parts, Incoming)>, Fault> {
+    search.skip_empty_lines(&mut shared.wire.input, bounds)?;
     shared.asks_for_head = shared.wire.input.starts_with(b"HEAD ");
     let Some(len) = search.end(&shared.wire.input, bounds)? else { return Ok(None) };
     let head = head::request(&shared.wire.take(len), bounds)?;

@@ -101,6 +101,7 @@ async fn what_is_asked_does_not_depend_on_where_the_bytes_are_cut() {
 #[tokio::test]
 async fn what_can_be_read_in_two_ways_is_not_read() {
     let many = "A: b\r\n".repeat(11);
+    let empty = "\r\n".repeat(501);
     let long = format!("A: {}\r\n", "x".repeat(1000));
     for (head, why) in [
         ("GET / HTTP/1.1\nHost: s\r\n\r\n", "CR LF"),
@@ -133,6 +134,7 @@ async fn what_can_be_read_in_two_ways_is_not_read() {
         ("PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.0"),
         (&format!("GET / HTTP/1.1\r\n{many}\r\n"), "10 headers"),
         (&format!("GET / HTTP/1.1\r\n{long}\r\n"), "1000 bytes"),
+        (&empty, "1000 bytes"),
     ] {
         let next = format!("{head}GET /next HTTP/1.1\r\nHost: s\r\n\r\n");
         let (answer, asked) = exchange(next.as_bytes(), 7).await;
@@ -236,6 +238,8 @@ async fn an_answer_is_what_its_framing_says() {
     .await;
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nab", Err("chunked"), false).await;
     check("HTTP/1.1 200 OK\r\nContent-Length: 1", Err("middle"), false).await;
+    let endless = "HTTP/1.1 100 Continue\r\n\r\n".repeat(65).leak();
+    check(endless, Err("without end"), false).await;
     check("", Err("closed"), false).await;
     check("ICY 200 OK\r\n\r\n", Err("none"), false).await;
 }
