@@ -116,5 +116,6 @@ fn rule() -> Rule {
         commit_point: CommitPoint::LastByte,
         settle_timeout: Duration::from_secs(30),
         takeover_timeout: Duration::from_secs(60),
+        sessions: palisade::rules::Sessions::default(),
     }
 }

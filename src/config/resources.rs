@@ -83,6 +83,7 @@ fn entry<'a>(section: Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option
         commit_point: CommitPoint::LastByte,
         settle_timeout,
         takeover_timeout,
+        sessions: crate::rules::Sessions::default(),
     };
     Some(Entry { name, section, listeners: on, commit_point, rule })
 }

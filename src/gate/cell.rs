@@ -158,7 +158,12 @@ impl Cell {
 
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut State) -> Effects) -> Outcome {
         let mut state = self.lock();
+        let before = state.register.mark_at_least().token;
         let effects = change(&mut state);
+        if state.register.mark_at_least().token > before {
+            // Those who only watch have nothing in flight that would be cut.
+            self.lost.notify_waiters();
+        }
         self.sort(&mut state, effects)
     }
 
@@ -330,6 +335,11 @@ impl Cell {
     pub(super) fn mark_above(&self, token: Token) -> Option<Mark> {
         let state = self.lock();
         Some(state.register.mark_at_least()).filter(|mark| mark.token > token).cloned()
+    }
+
+    /// What the mark is at least.
+    pub(super) fn mark(&self) -> Mark {
+        self.lock().register.mark_at_least().clone()
     }
 
     pub(super) fn status(&self) -> Option<Status> {

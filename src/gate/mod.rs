@@ -9,6 +9,7 @@
 //! `cell` is one fence with those who wait for it, `state` what its lock guards.
 
 mod admission;
+mod bid;
 mod cell;
 mod driver;
 mod state;
@@ -16,6 +17,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,11 +27,12 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 pub use admission::Admission;
+pub use bid::{Bid, Evidence, Sealed, Status};
+pub use watch::Watch;
 
 use crate::audit::{self, Audit};
 use crate::fence::{
-    Action, Ask, Claim, Holder, Intent, Mark, Refusal, Resource, Takeover, Ticket, Token,
-    TokenRules,
+    Action, Ask, Claim, Holder, Intent, Refusal, Resource, Ticket, Token, TokenRules,
 };
 use crate::ledger::Ledger;
 use crate::net::identity::Peer;
@@ -61,58 +64,6 @@ impl Default for Settings {
             settle_timeout_max: Duration::from_secs(30),
         }
     }
-}
-
-/// A request that brings a token to a resource.
-#[derive(Clone, Debug)]
-pub struct Bid {
-    /// Which resource.
-    pub resource: Resource,
-    /// The rule that it is under.
-    pub rule: Arc<Rule>,
-    /// The token, and whose it is.
-    pub claim: Claim,
-    /// Who brings it.
-    pub peer: Peer,
-    /// How long it waits for a takeover; never longer than the rule says.
-    pub wait: Duration,
-}
-
-/// Every write with a smaller token has settled.
-#[derive(Clone, Debug)]
-pub struct Sealed {
-    /// The mark now.
-    pub mark: Mark,
-    /// How the takeover went, where this process has seen it.
-    pub evidence: Option<Evidence>,
-}
-
-/// How a takeover went.
-#[derive(Clone, Debug)]
-pub struct Evidence {
-    /// What became of the writes of the leader before.
-    pub takeover: Arc<Takeover>,
-    /// How long the ledger took.
-    pub ledger: Duration,
-    /// How long the writes before took to settle.
-    pub quiesce: Duration,
-}
-
-/// The state of a resource, for people and for `status`.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The mark; `Token::ZERO` where there never was one.
-    pub mark: Mark,
-    /// Whether a takeover is under way.
-    pub busy: bool,
-    /// Admitted writes before their commit point.
-    pub streaming: u32,
-    /// Writes past it without an answer yet.
-    pub sent: u32,
-    /// Writes whose outcome is unknown and that may still land.
-    pub unknown: u32,
-    /// The last takeover that this process saw.
-    pub evidence: Option<Evidence>,
 }
 
 /// See the module.
@@ -180,6 +131,15 @@ impl Gate {
     /// The refusal.
     pub async fn seal(&self, bid: &Bid) -> Result<Sealed, Refusal> {
         self.sealed(Question::of(bid, Intent::Seal)).await
+    }
+
+    /// Watches a resource for the token of a bid that was sealed.
+    ///
+    /// # Errors
+    /// [`Refusal::Overloaded`] when there is no room for the resource in memory.
+    pub fn watch(&self, bid: &Bid) -> Result<Watch, Refusal> {
+        let cell = self.cell(&bid.resource, Some(&bid.rule))?;
+        Ok(Watch { cell, token: bid.claim.token })
     }
 
     /// What is known of a resource, from memory or else from the ledger.
@@ -334,10 +294,7 @@ impl Gate {
 
     async fn ask(&self, question: Question<'_>) -> Result<Reply, Refusal> {
         let Question { resource, claim, intent, may_raise, rules, .. } = question;
-        let cell = self
-            .table
-            .cell(resource, || self.new_cell(resource, question.rule))
-            .ok_or(Refusal::Overloaded { limit: "active_resources_max" })?;
+        let cell = self.cell(resource, question.rule)?;
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let ask = Ask { ticket, claim, intent, may_raise, rules };
         let reply = match cell.ask(ask, question.peer, question.rule, question.settle_timeout) {
@@ -363,6 +320,11 @@ impl Gate {
             }
         }
         reply
+    }
+
+    fn cell(&self, resource: &Resource, rule: Option<&Arc<Rule>>) -> Result<Arc<Cell>, Refusal> {
+        let cell = self.table.cell(resource, || self.new_cell(resource, rule));
+        cell.ok_or(Refusal::Overloaded { limit: "active_resources_max" })
     }
 
     fn new_cell(&self, resource: &Resource, rule: Option<&Arc<Rule>>) -> Cell {

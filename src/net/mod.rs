@@ -1,6 +1,7 @@
 //! Listeners, TLS, identities, and connections to the stores.
 
 pub mod authority;
+pub mod buffer;
 pub mod coalesce;
 pub mod connect;
 pub mod http1;

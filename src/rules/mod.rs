@@ -70,9 +70,35 @@ pub struct Rule {
     pub settle_timeout: Duration,
     /// How long a request waits for a takeover before it is told `unsettled`.
     pub takeover_timeout: Duration,
+    /// For stores that are spoken to in sessions.
+    pub sessions: Sessions,
+}
+
+/// What a rule says of sessions with a database.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// The role to log in as, by the places of the path; `None` is the one that the client names.
+    pub role: Option<Template>,
+    /// How long what runs at a takeover may go on before it is ended.
+    pub drain: Duration,
+    /// Whether replication connections are let in.
+    pub replication: bool,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { role: None, drain: Duration::from_secs(5), replication: false }
+    }
 }
 
 impl Rule {
+    /// The role to log in as, for a path that the rule's pattern matches and for the role that
+    /// the client names.
+    pub fn role(&self, path: &str, asked: &str) -> String {
+        let filled = self.sessions.role.as_ref().zip(self.pattern.matches(path));
+        filled.map_or_else(|| asked.to_owned(), |(role, captures)| role.fill(&captures))
+    }
+
     /// Who holds the token that this identity brings.
     pub fn holder(&self, identity: &Identity) -> Holder {
         match self.holder {

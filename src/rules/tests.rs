@@ -217,6 +217,7 @@ fn a_control_character_in_a_path_makes_no_resource() {
         commit_point: CommitPoint::LastByte,
         settle_timeout: Duration::from_secs(1),
         takeover_timeout: Duration::from_secs(1),
+        sessions: crate::rules::Sessions::default(),
     };
     let rules = Rules::new(vec![Arc::new(rule)]);
     assert_eq!(rules.find("/a\nb/c").map(|_| ()), Err(ResourceError::ControlCharacter));

@@ -238,5 +238,6 @@ fn rule() -> Rule {
         commit_point: CommitPoint::LastByte,
         settle_timeout: Duration::from_secs(5),
         takeover_timeout: Duration::from_secs(5),
+        sessions: crate::rules::Sessions::default(),
     }
 }

@@ -167,6 +167,7 @@ pub(super) fn rule() -> Rule {
         commit_point: CommitPoint::LastByte,
         settle_timeout: SETTLE,
         takeover_timeout: Duration::from_secs(5),
+        sessions: crate::rules::Sessions::default(),
     }
 }
 

@@ -137,3 +137,20 @@ async fn a_reset_outranks_every_old_token_and_lets_the_new_incarnation_in() {
     fresh.claim.token = Token::new(1, 1);
     gate.admit(&fresh).await.expect("admitted");
 }
+
+#[tokio::test]
+async fn a_watch_tells_of_a_larger_token_though_nothing_is_in_flight() {
+    let folder = folder();
+    let Process { gate, .. } = Process::start(&folder);
+    let old = bid("a", 33);
+    gate.seal(&old).await.expect("sealed");
+    let watch = gate.watch(&old).expect("room");
+    assert!(timeout(SOON, watch.over()).await.is_err() && !watch.is_over());
+    gate.seal(&bid("b", 34)).await.expect("sealed");
+    timeout(SOON, watch.over()).await.expect("it is told");
+    assert_eq!(watch.outranked_by().map(|mark| mark.token), Some(Token::new(0, 34)));
+    let watch = gate.watch(&bid("b", 34)).expect("room");
+    gate.halt();
+    timeout(SOON, watch.over()).await.expect("nothing is admitted any more");
+    assert_eq!(watch.outranked_by(), None);
+}

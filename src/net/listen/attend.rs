@@ -60,7 +60,8 @@ pub(super) async fn begin<H: Handler>(
         greeted = timeout(shared.limits.handshake_timeout, Box::pin(greeting)) => greeted,
     };
     let Greeted { stream, peer, alpn, chain } = match greeted {
-        Ok(Ok(greeted)) => greeted,
+        Ok(Ok(Some(greeted))) => greeted,
+        Ok(Ok(None)) => return,
         Ok(Err((why, detail))) => return shared.meters.refused(why, address, &detail),
         Err(_) => {
             let detail = format!("no handshake within {:?}", shared.limits.handshake_timeout);

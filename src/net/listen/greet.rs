@@ -9,8 +9,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use tokio::net::TcpStream;
 
-use super::Handler;
 use super::meters::Refused;
+use super::{Handler, Prelude};
 use crate::net::identity::{Identity, Peer, Source};
 use crate::net::tls::{Alpn, Loaded, ServerStream};
 
@@ -23,17 +23,26 @@ pub(super) struct Greeted {
     pub(super) chain: Box<[CertificateDer<'static>]>,
 }
 
-/// Lets a client in, or says why not. Takes as long as the client likes.
+/// Lets a client in, or says why not; `None` when it wanted nothing but the prelude. Takes as
+/// long as the client likes.
 pub(super) async fn greet<H: Handler>(
     handler: &H,
     mut stream: TcpStream,
     address: SocketAddr,
     loaded: &Loaded,
     order: &[Source],
-) -> Result<Greeted, (Refused, String)> {
+) -> Result<Option<Greeted>, (Refused, String)> {
     let failed = |error: io::Error| (Refused::Handshake, explain(&error));
-    handler.prelude(&mut stream).await.map_err(failed)?;
+    let prelude = handler.prelude(&mut stream).await.map_err(failed)?;
+    if prelude == Prelude::Done {
+        return Ok(None);
+    }
     let stream = ServerStream::accept(stream, loaded.config.clone()).await.map_err(failed)?;
+    let alpn = stream.alpn_protocol().and_then(Alpn::from_id);
+    if prelude == Prelude::TlsWithAlpn && alpn.is_none() {
+        let detail = "TLS without asking for it first needs ALPN; upgrade the client's library";
+        return Err((Refused::Handshake, detail.to_owned()));
+    }
     let chain: Box<[CertificateDer<'static>]> = stream.peer_certificates().into();
     let leaf = chain.first().ok_or_else(|| {
         // The verifier asks for one, so this is not reached; but nobody gets in without.
@@ -45,9 +54,8 @@ pub(super) async fn greet<H: Handler>(
     if identity.not_after <= SystemTime::now() {
         return Err((Refused::Identity, "the client certificate ends now".to_owned()));
     }
-    let alpn = stream.alpn_protocol().and_then(Alpn::from_id);
     let peer = Peer { identity: Arc::new(identity), address };
-    Ok(Greeted { stream, peer, alpn, chain })
+    Ok(Some(Greeted { stream, peer, alpn, chain }))
 }
 
 /// What went wrong in a handshake, and what the client's side can do about it.

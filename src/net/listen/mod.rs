@@ -91,6 +91,18 @@ impl Drain {
     }
 }
 
+/// What comes after what was said in plain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Prelude {
+    /// Nothing: the client wanted no more than could be had in plain.
+    Done,
+    /// TLS.
+    Tls,
+    /// TLS, and the client has to say by ALPN what it speaks: nothing else has told it yet, so
+    /// it could have been led here while it believes that it speaks to another service.
+    TlsWithAlpn,
+}
+
 /// What is done with connections.
 pub trait Handler: Send + Sync + 'static {
     /// What is said in plain before TLS begins, for protocols that ask for TLS first, within
@@ -98,9 +110,9 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Errors
     /// Ends the connection.
-    fn prelude(&self, stream: &mut TcpStream) -> impl Future<Output = io::Result<()>> {
+    fn prelude(&self, stream: &mut TcpStream) -> impl Future<Output = io::Result<Prelude>> {
         let _ = stream;
-        std::future::ready(Ok(()))
+        std::future::ready(Ok(Prelude::Tls))
     }
 
     /// Serves a connection to its end. Runs on one worker; spawns more there with

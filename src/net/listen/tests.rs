@@ -31,14 +31,14 @@ struct Echo {
 }
 
 impl Handler for Echo {
-    async fn prelude(&self, stream: &mut TcpStream) -> io::Result<()> {
-        let Some(hello) = self.hello else { return Ok(()) };
+    async fn prelude(&self, stream: &mut TcpStream) -> io::Result<Prelude> {
+        let Some(hello) = self.hello else { return Ok(Prelude::Tls) };
         let mut word = vec![0; hello.len()];
         stream.read_exact(&mut word).await?;
         if word != hello {
             return Err(io::Error::other("not the word"));
         }
-        stream.write_all(b"S").await
+        stream.write_all(b"S").await.map(|()| Prelude::Tls)
     }
 
     async fn serve(self: Arc<Self>, mut connection: Connection) {

@@ -8,7 +8,6 @@ use std::time::SystemTime;
 
 use super::identity::Source;
 
-mod buffer;
 mod error;
 mod files;
 mod load;
@@ -47,6 +46,8 @@ pub enum Alpn {
     Http1,
     /// HTTP/2.
     Http2,
+    /// PostgreSQL's protocol, where TLS begins without a request for it.
+    Postgres,
 }
 
 impl Alpn {
@@ -55,12 +56,13 @@ impl Alpn {
         match self {
             Self::Http1 => b"http/1.1",
             Self::Http2 => b"h2",
+            Self::Postgres => b"postgresql",
         }
     }
 
     /// The one of that name.
     pub fn from_id(id: &[u8]) -> Option<Self> {
-        [Self::Http1, Self::Http2].into_iter().find(|alpn| alpn.id() == id)
+        [Self::Http1, Self::Http2, Self::Postgres].into_iter().find(|alpn| alpn.id() == id)
     }
 }
 

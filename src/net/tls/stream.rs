@@ -19,7 +19,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::buffer::{self, Buffer};
+use crate::net::buffer::{self, Buffer};
 
 /// Bytes of one write that are encrypted and sent together, at most: four full records, and
 /// what HTTP/2 adds to as much.

@@ -265,6 +265,7 @@ fn rules() -> Rules {
             commit_point,
             settle_timeout: PATIENCE,
             takeover_timeout: PATIENCE,
+            sessions: crate::rules::Sessions::default(),
         })
     };
     Rules::new(vec![
@@ -277,6 +278,7 @@ async fn seal(gate: &Gate, rule: &Arc<Rule>) {
     let resource = crate::fence::Resource::new(&rule.name).expect("a name");
     let counter: u64 = TOKEN.parse().expect("a number");
     let open = Rule {
+        sessions: rule.sessions.clone(),
         tokens: TokenRules::default(),
         pattern: rule.pattern.clone(),
         who: rule.who.clone(),

@@ -83,6 +83,7 @@ fn rule(
         commit_point,
         settle_timeout,
         takeover_timeout: PATIENCE,
+        sessions: crate::rules::Sessions::default(),
     })
 }
 

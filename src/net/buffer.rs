@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 /// Bytes of a buffer: four full TLS records, encrypted.
-pub(super) const BUFFER_BYTES: usize = 66 * 1024;
+pub const BUFFER_BYTES: usize = 66 * 1024;
 
 /// Buffers that a thread keeps for later, at most.
 const SPARE_MAX: usize = 4;
@@ -14,27 +14,30 @@ thread_local! {
 
 /// Bytes that come in at one end and go out at the other. It has memory while there are some.
 #[derive(Debug, Default)]
-pub(super) struct Buffer {
+pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl Buffer {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    pub(super) fn filled(&self) -> &[u8] {
+    /// What is in it.
+    pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    pub(super) fn filled_mut(&mut self) -> &mut [u8] {
+    /// The same, to be changed in place.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.end]
     }
 
     /// Where more can be put, at least `room` bytes of it; tell [`Buffer::fill`] how many were.
-    pub(super) fn room(&mut self, room: usize) -> &mut [u8] {
+    pub fn room(&mut self, room: usize) -> &mut [u8] {
         let held = self.end - self.start;
         if self.bytes.len() - self.end < room {
             if held + room <= self.bytes.len() {
@@ -53,21 +56,21 @@ impl Buffer {
     }
 
     /// So many bytes have been put where there was room.
-    pub(super) fn fill(&mut self, count: usize) {
+    pub fn fill(&mut self, count: usize) {
         self.end += count;
         debug_assert!(self.end <= self.bytes.len());
         self.release();
     }
 
     /// So many bytes are done with.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.end);
         self.release();
     }
 
     /// It may take long until more comes or goes: keeps no more memory than it needs.
-    pub(super) fn park(&mut self) {
+    pub fn park(&mut self) {
         if !self.is_empty() && self.bytes.len() >= BUFFER_BYTES {
             let held: Box<[u8]> = self.filled().into();
             (self.start, self.end) = (0, held.len());
@@ -84,12 +87,13 @@ impl Buffer {
 }
 
 /// A buffer of [`BUFFER_BYTES`], with what somebody left in it.
-pub(super) fn take() -> Box<[u8]> {
+pub fn take() -> Box<[u8]> {
     let spare = SPARE.with_borrow_mut(Vec::pop);
     spare.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice())
 }
 
-pub(super) fn give_back(bytes: Box<[u8]>) {
+/// For the next who needs one.
+pub fn give_back(bytes: Box<[u8]>) {
     if bytes.len() == BUFFER_BYTES {
         SPARE.with_borrow_mut(|spare| {
             if spare.len() < SPARE_MAX {
