@@ -7,10 +7,11 @@ use toml::Spanned;
 use super::listeners::{self, Protocol};
 use super::resources::Entry;
 use super::section::Report;
+use super::sessions;
 use super::upstreams;
 use super::values::show_duration;
 use crate::admin;
-use crate::rules::{CommitPoint, Rule};
+use crate::rules::{CommitPoint, Pattern, Rule};
 
 /// More tries than that, and a takeover is a nuisance.
 const TAKEOVER_TRIES_MAX: u128 = 10;
@@ -52,7 +53,7 @@ pub(super) fn unused(
     upstreams: &[upstreams::Entry],
     listeners: &[listeners::Entry<'_>],
 ) {
-    if listeners.iter().any(|listener| listener.upstream.is_none()) {
+    if !listeners.iter().all(listeners::Entry::has_upstream) {
         return;
     }
     for upstream in upstreams.iter().filter(|upstream| !upstream.used.get()) {
@@ -92,9 +93,9 @@ fn unreachable(
             .iter()
             .find(|other| other.is_on(name) && other.rule.pattern.covers(pattern))
             .map(|other| (format!("rule \"{}\"", other.rule.name), "put the narrower rule first"));
-        let reserved = format!("{}/**", listener.prefix);
-        let reserved = crate::rules::Pattern::parse(&reserved).ok();
+        let reserved = listener.prefix().map(|prefix| format!("{prefix}/**"));
         let reserved = reserved
+            .and_then(|reserved| Pattern::parse(&reserved).ok())
             .filter(|reserved| reserved.covers(pattern))
             .map(|_| ("the reserved prefix".to_owned(), "write another `path` or `prefix`"));
         match cover.or(reserved) {
@@ -147,12 +148,16 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
 /// Whether the times of a rule fit each other and those of the store.
 pub(super) fn times(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) {
     let Rule { settle_timeout: settle, takeover_timeout: takeover, .. } = rule.rule;
-    let tries = settle.as_millis().div_ceil(takeover.as_millis().max(1));
+    let (longest, whom) = match sessions::drain(rule, listeners) {
+        Some(drain) => (drain, "for a statement"),
+        None => (settle, "for the store"),
+    };
+    let tries = longest.as_millis().div_ceil(takeover.as_millis().max(1));
     if tries > TAKEOVER_TRIES_MAX {
         let message = format!(
-            "a takeover may wait {} for the store, and a new leader waits {} a try: it may be \
-             told `unsettled` {} times",
-            show_duration(settle),
+            "a takeover may wait {} {whom}, and a new leader waits {} a try: it may be told \
+             `unsettled` {} times",
+            show_duration(longest),
             show_duration(takeover),
             tries - 1
         );
@@ -160,7 +165,7 @@ pub(super) fn times(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listener
         report.warn(&rule.section.span_of("takeover_timeout"), message, mend);
     }
     for listener in listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref())) {
-        let Some(upstream) = listener.upstream.as_ref().map(Spanned::get_ref) else { continue };
+        let Some(upstream) = listener.store() else { continue };
         if settle < upstream.response_timeout {
             let message = format!(
                 "upstream \"{}\" may take {} to answer, and after {} a takeover does not wait any \
