@@ -62,6 +62,31 @@ pub(super) fn unused(
     }
 }
 
+/// No two upstreams with one server and one `replica`: each ends the sessions of the other when
+/// it starts.
+pub(super) fn replicas(report: &Report<'_>, upstreams: &[upstreams::Entry]) {
+    let servers = |entry: &upstreams::Entry| match &entry.server {
+        upstreams::Server::Postgres(servers) => servers.clone(),
+        upstreams::Server::Http(_) => None,
+    };
+    for (at, entry) in upstreams.iter().enumerate() {
+        let Some(ours) = servers(entry) else { continue };
+        let twin = upstreams[..at].iter().filter_map(servers).find(|theirs| {
+            theirs.replica == ours.replica
+                && ours.endpoints.iter().any(|endpoint| theirs.endpoints.contains(endpoint))
+        });
+        if let Some(theirs) = twin {
+            let message = format!(
+                "this has a server of upstream \"{}\" and the same `replica`: each would end the \
+                 sessions of the other",
+                theirs.name
+            );
+            let mend = "name that upstream in both listeners, or write another `replica`";
+            report.error(&entry.name.span(), message, mend);
+        }
+    }
+}
+
 /// Names that are there twice, rules that never match, resources shared by accident.
 pub(super) fn rules(report: &Report<'_>, rules: &[Entry<'_>], listeners: &[listeners::Entry<'_>]) {
     for (at, rule) in rules.iter().enumerate() {
@@ -72,7 +97,7 @@ pub(super) fn rules(report: &Report<'_>, rules: &[Entry<'_>], listeners: &[liste
         }
         unreachable(report, rule, earlier, listeners);
         for other in earlier.iter().filter(|o| o.rule.resource.overlaps(&rule.rule.resource)) {
-            shared(report, rule, other);
+            shared(report, rule, other, listeners);
         }
     }
 }
@@ -112,7 +137,12 @@ fn unreachable(
 /// Two rules may guard one resource only when that is plainly meant (the very same
 /// template), and when they agree on what holds for the resource as a whole. The commit
 /// point is of each write, so there they may differ.
-fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
+fn shared(
+    report: &Report<'_>,
+    rule: &Entry<'_>,
+    other: &Entry<'_>,
+    listeners: &[listeners::Entry<'_>],
+) {
     let span = rule.section.span_of("resource");
     let (ours, theirs) = (&rule.rule, &other.rule);
     if ours.resource.as_str() != theirs.resource.as_str() {
@@ -124,12 +154,22 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
         report.error(&span, message, mend);
         return;
     }
+    let has_sessions = sessions::are_of(rule, listeners);
+    if has_sessions != sessions::are_of(other, listeners) {
+        let message = format!(
+            "this shares its resources with rule \"{}\", but only one of them is on listeners for \
+             PostgreSQL: writes settle differently there",
+            theirs.name
+        );
+        report.error(&span, message, "write another template");
+        return;
+    }
     let differing: Vec<_> = [
         ("tokens.max_jump", ours.tokens.max_jump == theirs.tokens.max_jump),
         ("tokens.incarnation", ours.tokens.incarnation == theirs.tokens.incarnation),
         ("tokens.share_token", ours.tokens.share == theirs.tokens.share),
         ("tokens.holder", ours.holder == theirs.holder),
-        ("settle_timeout", ours.settle_timeout == theirs.settle_timeout),
+        ("settle_timeout", has_sessions || ours.settle_timeout == theirs.settle_timeout),
     ]
     .into_iter()
     .filter(|(_, same)| !same)
@@ -148,9 +188,9 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
 /// Whether the times of a rule fit each other and those of the store.
 pub(super) fn times(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) {
     let Rule { settle_timeout: settle, takeover_timeout: takeover, .. } = rule.rule;
-    let (longest, whom) = match sessions::drain(rule, listeners) {
-        Some(drain) => (drain, "for a statement"),
-        None => (settle, "for the store"),
+    let (longest, whom) = match sessions::are_of(rule, listeners) {
+        true => (rule.rule.sessions.drain, "for a statement"),
+        false => (settle, "for the store"),
     };
     let tries = longest.as_millis().div_ceil(takeover.as_millis().max(1));
     if tries > TAKEOVER_TRIES_MAX {

@@ -46,7 +46,7 @@ pub(super) struct Entry<'a> {
 
 /// What listeners of other kinds have not. One whose protocol is unknown is read as HTTP.
 enum Own {
-    Http(http::Own),
+    Http(Box<http::Own>),
     Postgres(postgres::Own),
 }
 
@@ -221,7 +221,7 @@ fn listener<'a>(
                 }
                 Some(Server::Postgres(_)) | None => None,
             };
-            Own::Http(http::Own::read(&section, protocol, store))
+            Own::Http(Box::new(http::Own::read(&section, protocol, store)))
         }
     };
     let tls = section.has("tls").then(|| tls::server(&section.table("tls"))).flatten();

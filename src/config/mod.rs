@@ -163,6 +163,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let rules = resources::read(root, &listeners);
     checks::addresses(report, &listeners, admin.as_ref());
     checks::unused(report, &upstreams, &listeners);
+    checks::replicas(report, &upstreams);
     checks::rules(report, &rules, &listeners);
     for rule in &rules {
         checks::times(report, rule, &listeners);

@@ -1,8 +1,6 @@
 //! What a `[[resources]]` entry says of sessions with a database, and whether that fits the
 //! listeners that it is on.
 
-use std::time::Duration;
-
 use super::foreign;
 use super::listeners::{self, Protocol};
 use super::names;
@@ -95,9 +93,8 @@ fn held(rule: &Entry<'_>, servers: &Upstream) {
     rule.section.error_at("role", message, mend);
 }
 
-/// How long a takeover may have to wait for a session of that rule.
-pub(super) fn drain(rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) -> Option<Duration> {
+/// Whether a rule is on listeners for PostgreSQL, so that writes under it are sessions.
+pub(super) fn are_of(rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) -> bool {
     let mut on = listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref()));
     on.any(|listener| listener.protocol == Some(Protocol::Postgres))
-        .then_some(rule.rule.sessions.drain)
 }

@@ -35,8 +35,7 @@ pub(super) fn read(name: &str, section: &Section<'_>, endpoints: Option<&Texts<'
 
 fn upstream(name: &str, section: &Section<'_>, texts: Option<&Texts<'_>>) -> Option<Upstream> {
     let form = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
-    let endpoints =
-        texts.and_then(|texts| super::endpoints(section, texts, form, |text| endpoint(text)));
+    let endpoints = texts.and_then(|texts| super::endpoints(section, texts, form, endpoint));
     let versions = [("1.1", Version::Http1), ("2", Version::Http2)];
     let version = section.choice("http_version", &versions).unwrap_or_default();
     let client_tls = tls::client(&section.table("tls"));
