@@ -13,14 +13,14 @@ use tokio::time::Instant;
 
 use crate::admin::{self, ListenerInfo, Readiness};
 use crate::audit::{self, Audit};
-use crate::config::{Config, Ledger as LedgerChoice};
+use crate::config::{self, Config, Ledger as LedgerChoice};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::{Embedded, OpenError};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::{self, BindError, Server, Workers};
 use crate::net::tls::{Alpn, LoadError, TlsStore};
-use crate::protocol::http::{Flavor, Front, Listener};
+use crate::protocol::{http, postgres};
 use serve::HttpHandler;
 
 /// How long the audit log may take to be durable at the end.
@@ -101,7 +101,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
     let ledger: Arc<dyn Ledger> = Arc::new(opening.await.map_err(std::io::Error::other)??);
     let gate =
         Arc::new(Gate::new(Arc::clone(&ledger), config.gate, audit.clone(), Handle::current()));
-    for rule in config.listeners.iter().flat_map(|listener| listener.rules.iter()) {
+    for rule in config.listeners.iter().flat_map(|listener| listener.rules().iter()) {
         gate.count_rule(&rule.name);
     }
     let readiness = Readiness::new(config.listeners.iter().map(describe));
@@ -128,7 +128,10 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
         )
         .await?;
     for listener in config.listeners {
-        running.start_listener(listener, &instance)?;
+        match listener {
+            config::Listener::Http(listener) => running.start_http(listener, &instance)?,
+            config::Listener::Postgres(listener) => running.start_postgres(&listener),
+        }
     }
     let Running { audit, ledger, .. } = &running;
     let unclean = ledger.ended_uncleanly();
@@ -263,7 +266,7 @@ impl Running {
         Ok(())
     }
 
-    fn start_listener(&mut self, listener: Listener, instance: &str) -> Result<(), StartError> {
+    fn start_http(&mut self, listener: http::Listener, instance: &str) -> Result<(), StartError> {
         let name = Arc::clone(&listener.name);
         let tls =
             TlsStore::open(Arc::clone(&name), listener.tls.clone(), &[Alpn::Http2, Alpn::Http1])
@@ -274,8 +277,9 @@ impl Running {
             connections_per_identity_max: listener.limits.connections_per_identity_max,
             handshake_timeout: listener.limits.handshake_timeout,
         };
-        let front = Front::new(listener, Arc::clone(&self.gate), self.audit.clone(), instance)
-            .map_err(|error| StartError::Connector { listener: Arc::clone(&name), error })?;
+        let front =
+            http::Front::new(listener, Arc::clone(&self.gate), self.audit.clone(), instance)
+                .map_err(|error| StartError::Connector { listener: Arc::clone(&name), error })?;
         let handler = Arc::new(HttpHandler::new(front, self.workers.count()));
         let server = bound.serve(tls, limits, &self.workers, Arc::clone(&handler))?;
         self.readiness.listener_up(&name, server.local_addrs());
@@ -285,23 +289,29 @@ impl Running {
         self.listeners.push((name, server, handler));
         Ok(())
     }
+
+    /// To be replaced: nothing is bound, so `/readyz` says no.
+    fn start_postgres(&mut self, listener: &postgres::Listener) {
+        self.readiness.listener_down(&listener.name, "PostgreSQL is not served yet");
+        tracing::error!(listener = %listener.name, "PostgreSQL is not served yet");
+    }
 }
 
-fn describe(listener: &Listener) -> ListenerInfo {
-    let speaks = match listener.flavor {
-        Flavor::Http => "http",
-        Flavor::S3(_) => "s3",
-    };
-    let slowest = listener.rules.iter().map(|rule| rule.settle_timeout).max();
-    let guarantee = match slowest {
-        None => "no rule: every request is refused".to_owned(),
-        Some(settle) => format!(
+fn describe(listener: &config::Listener) -> ListenerInfo {
+    let slowest = listener.rules().iter().map(|rule| rule.settle_timeout).max();
+    let guarantee = match (slowest, listener) {
+        (None, config::Listener::Http(_)) => "no rule: every request is refused".to_owned(),
+        (None, config::Listener::Postgres(_)) => "no rule: every session is refused".to_owned(),
+        (Some(settle), config::Listener::Http(_)) => format!(
             "stale writes are refused; kept as long as the store applies nothing later than {} \
              after a request's last byte without having answered it",
-            crate::config::show_duration(settle)
+            config::show_duration(settle)
         ),
+        (Some(_), config::Listener::Postgres(_)) => "stale sessions are ended; kept through the \
+             server itself, which says that they are gone (pg_terminate_backend)"
+            .to_owned(),
     };
-    ListenerInfo { name: Arc::clone(&listener.name), speaks, guarantee }
+    ListenerInfo { name: Arc::clone(listener.name()), speaks: listener.protocol(), guarantee }
 }
 
 /// Tells this process from every other one, for the loop guard.
