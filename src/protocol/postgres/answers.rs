@@ -1,7 +1,8 @@
 //! What is done with each message of the server.
 
 use super::codec::frame::Header;
-use super::codec::message::{self, ErrorFields};
+use super::codec::message::read::{self, ErrorFields};
+use super::codec::message::write;
 use super::pump::Step;
 use super::refusal::Denial;
 use super::session::{Event, Kind, Phase, Session};
@@ -39,7 +40,7 @@ impl Session {
         let body = is_looked_into.then(|| self.from_server.body(&header)).flatten();
         self.witness.server(header.tag, body);
         if header.tag == b'S' {
-            let changed = body.and_then(|body| message::parameter_status(body).ok());
+            let changed = body.and_then(|body| read::parameter_status(body).ok());
             let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let changed = changed.map(|(name, value)| (text(name), text(value)));
             return self.setting(&header, changed, is_own);
@@ -71,7 +72,7 @@ impl Session {
             self.internal -= 1;
         } else if let Some(error) = self.late_error.take_if(|_| header.tag == b'Z') {
             self.to_client.extend_from_slice(&error);
-            message::ready(&mut self.to_client, self.tracker.status());
+            write::ready(&mut self.to_client, self.tracker.status());
         }
         self.from_server.skip(header);
     }
@@ -88,7 +89,7 @@ impl Session {
             if self.is_closing || self.phase != Phase::Open {
                 return Step::Event(Event::Quiet);
             }
-            self.mend_name();
+            self.mend();
         }
         Step::Again
     }
@@ -109,7 +110,7 @@ impl Session {
                 let shown = self.name.reported(&value).unwrap_or(&value).to_owned();
                 self.from_server.skip(header);
                 if !is_own {
-                    message::write::parameter_status(&mut self.to_client, &name, &shown);
+                    write::parameter_status(&mut self.to_client, &name, &shown);
                 }
                 return Step::Again;
             }
@@ -121,16 +122,22 @@ impl Session {
                     return Step::Event(Event::End(Box::new(self.problem(denial))));
                 }
             }
+            "default_transaction_read_only" => self.is_reset = self.is_upgraded && value == "on",
             _ => {}
         }
         self.from_server.pass(header);
         Step::Again
     }
 
-    /// Puts the suffix back that tells whose session this is, where the client has changed it.
-    fn mend_name(&mut self) {
-        if self.tracker.status() == message::Status::Failed || self.internal > 0 {
+    /// Puts back what the client has changed and Palisade needs: the suffix that tells whose
+    /// session this is, and that a session with a token may write.
+    fn mend(&mut self) {
+        if self.tracker.status() == read::Status::Failed || self.internal > 0 {
             return;
+        }
+        if self.is_reset && self.tracker.is_idle() {
+            self.is_reset = false;
+            self.writes_again();
         }
         if let Some(statement) = self.name.mend() {
             self.ask_server(&statement);
@@ -139,7 +146,7 @@ impl Session {
 
     /// Has the server do something for Palisade. Only while nothing else runs.
     pub(super) fn ask_server(&mut self, statement: &str) {
-        message::query(&mut self.to_server, statement);
+        write::query(&mut self.to_server, statement);
         self.tracker.client(b'Q');
         self.internal += 1;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::codec::message::{self, Severity};
+use super::codec::message::write::{self, Severity};
 use super::refusal::Problem;
 use super::session::{Flow, Session, Skip};
 
@@ -24,7 +24,7 @@ impl Session {
         self.hold.reap();
         if self.tracker.is_idle() && self.from_client.is_between_messages() {
             // The server is to end as after any other session; whether it hears it is no matter.
-            message::terminate(&mut self.to_server);
+            write::terminate(&mut self.to_server);
             let goodbye = async {
                 self.server.write_all(&self.to_server).await?;
                 self.server.shutdown().await
@@ -55,7 +55,7 @@ impl Session {
         if self.is_batch_open {
             // What has been forwarded of the batch is answered first, and then this.
             self.late_error = Some(error);
-            message::sync(&mut self.to_server);
+            write::sync(&mut self.to_server);
             self.tracker.client(b'S');
             self.is_batch_open = false;
             self.skip = Skip::Served;
@@ -65,7 +65,7 @@ impl Session {
         match header.tag {
             b'Q' | b'F' => {
                 self.from_client.skip(&header);
-                message::ready(&mut self.to_client, self.tracker.status());
+                write::ready(&mut self.to_client, self.tracker.status());
             }
             _ => self.skip = Skip::Own,
         }

@@ -8,6 +8,7 @@ use metrics::{
     gauge, histogram,
 };
 
+use super::session;
 use crate::rules::Rules;
 
 const SESSIONS: &str = "palisade_postgres_sessions";
@@ -21,7 +22,7 @@ const LOGIN_SECONDS: &str = "palisade_postgres_login_seconds";
 
 /// Says what the metrics mean. Once, after the recorder was installed.
 pub fn describe() {
-    describe_gauge!(SESSIONS, "Sessions that are open, by kind: fenced or read_only");
+    describe_gauge!(SESSIONS, "Sessions that are open, by the kind as which they began: fenced or read_only");
     describe_counter!(SESSIONS_TOTAL, "Sessions that were opened, by kind");
     describe_counter!(
         ENDED_TOTAL,
@@ -61,6 +62,15 @@ impl Kind {
     }
 }
 
+/// A session that is open.
+pub(super) struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 impl Metrics {
     /// After the recorder was installed: handles made before it go nowhere.
     pub(super) fn new(listener: &Arc<str>, rules: &Rules) -> Self {
@@ -82,6 +92,17 @@ impl Metrics {
             reaping: gauge!(REAPING, "listener" => listener.clone()),
             login: histogram!(LOGIN_SECONDS, "listener" => listener.clone()),
         }
+    }
+
+    /// A session is opened: counted until that is dropped.
+    pub(super) fn opened(&self, kind: &session::Kind) -> Counted {
+        let kind = match kind {
+            session::Kind::Fenced(_) => &self.fenced,
+            session::Kind::ReadOnly { .. } => &self.read_only,
+        };
+        kind.opened.increment(1);
+        kind.open.increment(1.0);
+        Counted(kind.open.clone())
     }
 
     /// A session or a statement was refused.

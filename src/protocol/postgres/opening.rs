@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::cancel::Target;
-use super::codec::message::{self, Report, Severity, Status};
+use super::codec::message::read::Status;
+use super::codec::message::write::{self, Report, Severity};
 use super::codec::startup::{Startup, StartupError};
+use super::farewell::FAREWELL_TIMEOUT;
 use super::name::SessionName;
 use super::readonly::ReadOnly;
 use super::refusal::{Denial, Problem};
@@ -81,7 +84,7 @@ pub(super) async fn open(
     let (backend, name) = match log_in(&front, &mut stream, &asked, &kind).await {
         Ok(Ok(opened)) => opened,
         // The server's own words are worth more than ours.
-        Ok(Err(error)) => return passing::relay_refusal(stream, &error).await,
+        Ok(Err(error)) => return relay_refusal(&front, &peer, stream, error).await,
         Err(denial) => return refuse(&front, &peer, stream, Problem { denial, ..known }).await,
     };
     front.metrics.login.record(began.elapsed());
@@ -227,7 +230,8 @@ async fn log_in(
             front.connector.log_in(&role, &asked.database, &parameters).await
         }
         Login::PassThrough => {
-            passing::log_in(front, stream, &role, &asked.database, &parameters).await
+            let startup = &asked.startup;
+            passing::log_in(front, stream, startup, &role, &asked.database, &parameters).await
         }
     };
     let backend = match backend {
@@ -245,17 +249,40 @@ async fn log_in(
 }
 
 fn denied(error: LoginError) -> Denial {
-    match error.is_retryable() {
-        true => Denial::Unavailable(error.to_string()),
-        false => Denial::Login(error.to_string()),
+    match error {
+        LoginError::Unreachable { .. } | LoginError::NoHost { .. } | LoginError::Timeout { .. } => {
+            Denial::Unavailable(error.to_string())
+        }
+        _ => Denial::Login(error.to_string()),
     }
+}
+
+/// The server lets nobody in: its own words, and where standing in the middle is the reason, ours.
+async fn relay_refusal(
+    front: &Arc<Front>,
+    peer: &Peer,
+    mut stream: Box<ServerStream>,
+    body: Vec<u8>,
+) {
+    front.metrics.refused(None, "server");
+    if let Some(mend) = passing::mend(&body) {
+        let what = "the server refuses the client's proof".to_owned();
+        return refuse(front, peer, stream, Denial::Protocol { what, mend }.into()).await;
+    }
+    let telling = async {
+        let mut error = Vec::new();
+        write::message(&mut error, b'E', |out| out.extend_from_slice(&body));
+        stream.write_all(&error).await?;
+        stream.shutdown().await
+    };
+    let _ = timeout(FAREWELL_TIMEOUT, telling).await;
 }
 
 /// Says which version is spoken, where that is not the one that was asked for.
 pub(super) fn negotiate(to: &mut Vec<u8>, startup: &Startup) {
     let (minor, unknown) = (startup.version.minor, &startup.unknown_options);
     if minor > MINOR_MAX || minor == 1 || !unknown.is_empty() {
-        message::negotiate(to, if minor >= MINOR_MAX { MINOR_MAX } else { 0 }, unknown);
+        write::negotiate(to, if minor >= MINOR_MAX { MINOR_MAX } else { 0 }, unknown);
     }
 }
 
@@ -272,15 +299,15 @@ fn greeting(
     if let Login::Held { .. } = login {
         negotiate(&mut greeting, &asked.startup);
     }
-    message::authentication_ok(&mut greeting);
+    write::authentication_ok(&mut greeting);
     for (parameter, value) in &backend.parameters {
         let shown = match parameter.as_str() {
             "application_name" => name.reported(value).unwrap_or(value).to_owned(),
             _ => value.clone(),
         };
-        message::write::parameter_status(&mut greeting, parameter, &shown);
+        write::parameter_status(&mut greeting, parameter, &shown);
     }
-    message::backend_key(&mut greeting, key.pid, &key.secret);
+    write::backend_key(&mut greeting, key.pid, &key.secret);
     for notice in &backend.notices {
         greeting.extend_from_slice(notice);
     }
@@ -294,8 +321,8 @@ fn greeting(
             detail: None,
             hint: Some(&row.mend),
         };
-        message::notice(&mut greeting, &report);
+        write::notice(&mut greeting, &report);
     }
-    message::ready(&mut greeting, Status::Idle);
+    write::ready(&mut greeting, Status::Idle);
     greeting
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::codec::message::{self, Severity, Target};
+use super::codec::message::read::{self, Target};
+use super::codec::message::write::{self, Severity};
 use super::refusal::{Denial, Problem};
 use super::session::{Fence, Flow, Kind, Session, Skip};
 use super::sql::own::{Own, Setting, own};
@@ -40,14 +41,14 @@ impl OwnStatements {
     /// Whether a Bind, Describe, Execute or Close is about one of them.
     pub(super) fn knows(&self, tag: u8, body: &[u8]) -> bool {
         match tag {
-            b'B' => message::bind(body)
+            b'B' => read::bind(body)
                 .is_ok_and(|(_, statement)| self.statements.contains_key(statement)),
-            b'D' | b'C' => message::target(body).is_ok_and(|target| match target {
+            b'D' | b'C' => read::target(body).is_ok_and(|target| match target {
                 Target::Statement(name) => self.statements.contains_key(name),
                 Target::Portal(name) => self.portals.contains_key(name),
             }),
             b'E' => {
-                message::execute(body).is_ok_and(|name| self.portals.contains_key(name))
+                read::execute(body).is_ok_and(|name| self.portals.contains_key(name))
             }
             _ => false,
         }
@@ -64,7 +65,7 @@ impl Session {
         self.from_client.skip(&header);
         let answered = match header.tag {
             b'Q' => {
-                let text = message::query_text(&body).unwrap_or_default();
+                let text = read::query_text(&body).unwrap_or_default();
                 let answered = self.run_own(&parse(text), true).await;
                 if let Err(problem) = answered {
                     return self.own_failed(*problem, false).await;
@@ -99,51 +100,51 @@ impl Session {
         let is_full = |held: &HashMap<Box<[u8]>, Own>| held.len() >= OWN_PREPARED_MAX;
         match tag {
             b'P' => {
-                let (name, text) = message::parse_text(body).map_err(|_| mixed())?;
+                let (name, text) = read::parse_text(body).map_err(|_| mixed())?;
                 let own = parse(text);
                 if !matches!(own, Own::Set { .. } | Own::Show(_)) || is_full(&self.own.statements) {
                     return Err(mixed());
                 }
                 self.own.statements.insert(name.into(), own);
-                message::parse_complete(&mut self.to_client);
+                write::parse_complete(&mut self.to_client);
             }
             b'B' => {
-                let (portal, name) = message::bind(body).map_err(|_| mixed())?;
+                let (portal, name) = read::bind(body).map_err(|_| mixed())?;
                 let own = self.own.statements.get(name).cloned().ok_or_else(mixed)?;
                 if is_full(&self.own.portals) {
                     return Err(mixed());
                 }
                 self.own.portals.insert(portal.into(), own);
-                message::bind_complete(&mut self.to_client);
+                write::bind_complete(&mut self.to_client);
             }
             b'D' => {
-                let target = message::target(body).map_err(|_| mixed())?;
+                let target = read::target(body).map_err(|_| mixed())?;
                 let own = match target {
                     Target::Statement(name) => self.own.statements.get(name),
                     Target::Portal(name) => self.own.portals.get(name),
                 };
                 let own = own.ok_or_else(mixed)?;
                 if let Target::Statement(_) = target {
-                    message::parameter_description_none(&mut self.to_client);
+                    write::parameter_description_none(&mut self.to_client);
                 }
                 match own {
                     Own::Show(setting) => {
-                        message::row_description(&mut self.to_client, &[setting.name()]);
+                        write::row_description(&mut self.to_client, &[setting.name()]);
                     }
-                    _ => message::no_data(&mut self.to_client),
+                    _ => write::no_data(&mut self.to_client),
                 }
             }
             b'E' => {
-                let portal = message::execute(body).map_err(|_| mixed())?;
+                let portal = read::execute(body).map_err(|_| mixed())?;
                 let own = self.own.portals.get(portal).cloned().ok_or_else(mixed)?;
                 return self.run_own(&own, false).await;
             }
             b'C' => {
-                match message::target(body).map_err(|_| mixed())? {
+                match read::target(body).map_err(|_| mixed())? {
                     Target::Statement(name) => self.own.statements.remove(name),
                     Target::Portal(name) => self.own.portals.remove(name),
                 };
-                message::close_complete(&mut self.to_client);
+                write::close_complete(&mut self.to_client);
             }
             _ => return Err(mixed()),
         }
@@ -166,7 +167,7 @@ impl Session {
     }
 
     fn own_ready(&mut self) {
-        message::ready(&mut self.to_client, self.tracker.status());
+        write::ready(&mut self.to_client, self.tracker.status());
     }
 
     async fn run_own(&mut self, own: &Own, is_described: bool) -> Result<(), Box<Problem>> {
@@ -174,9 +175,9 @@ impl Session {
             Own::Show(setting) => {
                 let value = self.shown(*setting).await?;
                 if is_described {
-                    message::row_description(&mut self.to_client, &[setting.name()]);
+                    write::row_description(&mut self.to_client, &[setting.name()]);
                 }
-                message::data_row(&mut self.to_client, &[Some(&value)]);
+                write::data_row(&mut self.to_client, &[Some(&value)]);
                 "SHOW"
             }
             Own::Set { token } => {
@@ -186,7 +187,7 @@ impl Session {
             Own::Refused(why) => return Err(Box::new(self.problem(Denial::OwnStatement(why)))),
             Own::Not => return Ok(()),
         };
-        message::command_complete(&mut self.to_client, tag);
+        write::command_complete(&mut self.to_client, tag);
         Ok(())
     }
 
@@ -239,7 +240,7 @@ impl Session {
                 *stale = None;
                 if self.rule.who.may(&self.peer.identity.name, Action::Write) {
                     self.kind = Kind::Fenced(fence);
-                    self.front.metrics.upgraded();
+                    self.is_upgraded = true;
                     self.writes_again();
                 } else {
                     *held = Some(fence);

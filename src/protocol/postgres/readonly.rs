@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::codec::frame::FrameError;
-use super::codec::message::{self, Target};
+use super::codec::message::read::{self, Target};
 use super::sql::read::{Verdict, verdict};
 
 /// What a prepared statement does.
@@ -50,18 +50,18 @@ impl ReadOnly {
     pub(super) fn check(&mut self, tag: u8, body: &[u8], prepared_max: usize) -> Result<(), Denied> {
         match tag {
             b'Q' => {
-                let text = message::query_text(body)?;
+                let text = read::query_text(body)?;
                 self.kind(text).map(drop)
             }
             b'P' => {
-                let (name, text) = message::parse_text(body)?;
+                let (name, text) = read::parse_text(body)?;
                 let kind = self.kind(text)?;
                 bound(&self.statements, name, prepared_max)?;
                 self.statements.insert(name.into(), kind);
                 Ok(())
             }
             b'B' => {
-                let (portal, name) = message::bind(body)?;
+                let (portal, name) = read::bind(body)?;
                 // One that SQL's own PREPARE has made is a read, or it would not be there.
                 let kind = self.statements.get(name).copied().unwrap_or(Kind::Reads);
                 bound(&self.portals, portal, prepared_max)?;
@@ -69,7 +69,7 @@ impl ReadOnly {
                 Ok(())
             }
             b'E' => {
-                let portal = message::execute(body)?;
+                let portal = read::execute(body)?;
                 if self.has_ended {
                     let why = "something follows the end of a transaction in the same batch";
                     return Err(Denied::Write(why.to_owned()));
@@ -78,7 +78,7 @@ impl ReadOnly {
                 Ok(())
             }
             b'C' => {
-                match message::target(body)? {
+                match read::target(body)? {
                     Target::Statement(name) => self.statements.remove(name),
                     Target::Portal(name) => self.portals.remove(name),
                 };

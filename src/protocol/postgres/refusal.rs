@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::codec::message::{self, Report, Severity};
+use super::codec::message::write::{self, Report, Severity};
 use crate::fence::{Action, Holder, Mark, Refusal, Resource, Token, TokenError};
 
 /// Why Palisade answers in the server's place.
@@ -180,7 +180,7 @@ impl Problem {
             detail: detail.as_deref(),
             hint: Some(&row.mend),
         };
-        message::error(&mut bytes, &report);
+        write::error(&mut bytes, &report);
         bytes
     }
 }

@@ -1,7 +1,8 @@
 //! What is done with each message of the client.
 
 use super::codec::frame::{HEADER_BYTES, Header};
-use super::codec::message;
+use super::codec::message::read;
+use super::codec::message::write;
 use super::pump::Step;
 use super::readonly::Denied;
 use super::refusal::Denial;
@@ -81,7 +82,7 @@ impl Session {
         match header.tag {
             b'S' => {
                 if self.skip == Skip::Own {
-                    message::ready(&mut self.to_client, self.tracker.status());
+                    write::ready(&mut self.to_client, self.tracker.status());
                 }
                 self.skip = Skip::No;
                 self.from_client.skip(header);
@@ -115,9 +116,9 @@ impl Session {
         };
         let (is_own, refused) = match header.tag {
             _ if self.own.is_open() => (true, None),
-            b'Q' => is_own(message::query_text(body).ok()),
+            b'Q' => is_own(read::query_text(body).ok()),
             b'P' => {
-                let parsed = message::parse_text(body).ok();
+                let parsed = read::parse_text(body).ok();
                 if let Some((name, _)) = parsed {
                     self.own.forget(name);
                 }
@@ -162,7 +163,7 @@ impl Session {
             b'B' => {
                 let len = header.len.min(limits.statement_bytes_max);
                 let open = &self.from_client.open()[HEADER_BYTES..];
-                match message::bind(&open[..open.len().min(len)]) {
+                match read::bind(&open[..open.len().min(len)]) {
                     Err(_) if open.len() < len => return Some(Step::More),
                     _ => open,
                 }

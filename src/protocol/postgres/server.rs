@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::cancel::Cancels;
-use super::codec::message::Severity;
+use super::codec::message::write::Severity;
 use super::codec::startup::{self, First};
 use super::metrics::Metrics;
 use super::refusal::{Denial, Problem};

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::codec::frame::{FrameError, Side};
-use super::codec::message;
+use super::codec::message::write;
 use super::hold::Hold;
 use super::inlet::Inlet;
 use super::name::SessionName;
@@ -63,6 +63,10 @@ pub(super) struct Session {
     /// An error for the client that comes before the next ReadyForQuery.
     pub(super) late_error: Option<Vec<u8>>,
     pub(super) phase: Phase,
+    /// It began read-only, so that the server's own setting of that has to be put aside, again
+    /// each time that the client resets its settings.
+    pub(super) is_upgraded: bool,
+    pub(super) is_reset: bool,
     /// The process wants to end: the session ends with its transaction.
     pub(super) is_closing: bool,
     pub(super) witness: Witness,
@@ -178,6 +182,8 @@ impl Session {
             skip: Skip::No,
             late_error: None,
             phase: Phase::Open,
+            is_upgraded: false,
+            is_reset: false,
             is_closing: false,
             witness: Witness::default(),
         }
@@ -349,7 +355,7 @@ impl Session {
     fn client_gone(&mut self, politely: bool) -> Flow {
         self.client = None;
         if politely || self.from_client.is_between_messages() {
-            message::terminate(&mut self.to_server);
+            write::terminate(&mut self.to_server);
         }
         Flow::Go
     }

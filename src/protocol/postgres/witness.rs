@@ -1,6 +1,6 @@
 //! What became of the last thing that ran, as far as the server has said.
 
-use super::codec::message::ErrorFields;
+use super::codec::message::read::ErrorFields;
 use super::refusal::Outcome;
 use super::track::Tracker;
 
