@@ -1,5 +1,7 @@
 //! PostgreSQL's frontend/backend protocol, fenced: one client session is one backend session.
 
+#[allow(dead_code, reason = "the session that uses it is being built")]
+mod codec;
 mod settings;
 #[cfg(test)]
 mod testing;
