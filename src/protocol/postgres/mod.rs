@@ -30,6 +30,8 @@ mod session;
 mod settings;
 pub mod sql;
 mod tell;
+#[cfg(test)]
+mod testing;
 mod track;
 pub mod upstream;
 mod witness;
