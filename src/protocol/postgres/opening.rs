@@ -239,6 +239,10 @@ async fn log_in(
         Err(LoginError::Refused { body, .. }) => return Ok(Err(body)),
         Err(error) => return Err(denied(error)),
     };
+    if matches!(kind, Kind::Fenced(_)) && !front.control.is_host_swept(backend.host) {
+        let why = "sessions of an earlier process have not been ended there yet".to_owned();
+        return Err(Denial::Unavailable(why));
+    }
     if matches!(kind, Kind::ReadOnly { .. }) {
         let is_held = backend.parameters.iter().any(|(name, value)| name == READ_ONLY && value == "on");
         if !is_held {

@@ -7,7 +7,7 @@ use super::codec::message::read::{self, Target};
 use super::codec::message::write::{self, Severity};
 use super::refusal::{Denial, Problem};
 use super::session::{Fence, Flow, Kind, Session, Skip};
-use super::sql::own::{Own, Setting, own};
+use super::sql::{Own, Setting, own};
 use crate::fence::{Action, Claim, Refusal, Token};
 use crate::gate::Bid;
 
@@ -129,7 +129,7 @@ impl Session {
                 }
                 match own {
                     Own::Show(setting) => {
-                        write::row_description(&mut self.to_client, &[setting.name()]);
+                        write::row_description(&mut self.to_client, &[column(*setting)]);
                     }
                     _ => write::no_data(&mut self.to_client),
                 }
@@ -175,7 +175,7 @@ impl Session {
             Own::Show(setting) => {
                 let value = self.shown(*setting).await?;
                 if is_described {
-                    write::row_description(&mut self.to_client, &[setting.name()]);
+                    write::row_description(&mut self.to_client, &[column(*setting)]);
                 }
                 write::data_row(&mut self.to_client, &[Some(&value)]);
                 "SHOW"
@@ -259,4 +259,13 @@ impl Session {
 
 fn parse(text: &[u8]) -> Own {
     std::str::from_utf8(text).map_or(Own::Not, own)
+}
+
+/// What the column is called in which a setting is shown.
+fn column(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Token => "palisade.token",
+        Setting::Resource => "palisade.resource",
+        Setting::Mark => "palisade.mark",
+    }
 }

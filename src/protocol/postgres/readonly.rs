@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::codec::frame::FrameError;
 use super::codec::message::read::{self, Target};
-use super::sql::read::{Verdict, verdict};
+use super::sql::{Verdict, verdict};
 
 /// What a prepared statement does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use super::pump::Step;
 use super::readonly::Denied;
 use super::refusal::Denial;
 use super::session::{Event, Kind, Phase, Session, Skip};
-use super::sql::own::{Own, own};
+use super::sql::{Own, own};
 
 /// The word without which no statement is about Palisade's own settings.
 const OWN_WORD: &[u8] = b"palisade";

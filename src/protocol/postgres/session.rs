@@ -197,7 +197,9 @@ impl Session {
             drain.requested().await;
             Event::Drain
         }));
-        rare.push(Box::pin(moved(self.front.control.primary(), self.hold.host)));
+        if self.front.listener.upstream.target.is_about_the_primary() {
+            rare.push(Box::pin(moved(self.front.control.primary(), self.hold.host)));
+        }
         self.watch(&mut rare);
         loop {
             let deadline = self.deadline();
