@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use super::refusal::{Outcome, Problem};
+use super::refusal::{Denial, Outcome, Problem};
 use super::server::Front;
 use crate::audit::Event;
 use crate::fence::Refusal;
 use crate::net::identity::Peer;
-
-use super::refusal::Denial;
 
 impl Front {
     /// A session or a statement that was refused: nothing of it reached the server.
@@ -26,8 +24,10 @@ impl Front {
     pub(super) fn tell_ended(&self, peer: &Peer, problem: &Problem) {
         let row = problem.denial.row();
         self.metrics.ended(row.reason);
-        let event = match problem.outcome {
-            Outcome::Unknown => "unknown",
+        let event = match (problem.outcome, &problem.denial) {
+            (Outcome::Unknown, _) => "unknown",
+            // Nobody lost anything by it.
+            (Outcome::Nothing, Denial::Ending | Denial::Moved) => return,
             _ => "cut",
         };
         self.tell(event, row.reason, peer, problem);
