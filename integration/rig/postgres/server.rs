@@ -81,13 +81,17 @@ impl Server {
 
     fn launch(dir: &Path, data: PathBuf) -> Self {
         let port = free_address().port();
-        let mut command = as_owner(&binary("postgres"));
-        command.arg("-D").arg(&data).arg("-c").arg(format!("port={port}"));
-        command.arg("-c").arg(format!("unix_socket_directories={}", data.display()));
-        let process = Process::start(&mut command, "postgres", dir);
+        let process = Self::process_of(dir, &data, port);
         let mut server = Self { port, process, data, dir: dir.to_owned() };
         server.ready();
         server
+    }
+
+    fn process_of(dir: &Path, data: &Path, port: u16) -> Process {
+        let mut command = as_owner(&binary("postgres"));
+        command.arg("-D").arg(data).arg("-c").arg(format!("port={port}"));
+        command.arg("-c").arg(format!("unix_socket_directories={}", data.display()));
+        Process::start(&mut command, "postgres", dir)
     }
 
     /// Waits until it takes sessions: the last line of its pid file says so.
@@ -141,10 +145,16 @@ impl Server {
         &mut self.process
     }
 
-    /// Ends it, with all its sessions, and starts it again at the same port.
+    /// Ends it at once, with all its sessions.
     pub fn stop(&mut self) {
         self.process.quit();
         self.process.wait(DEADLINE);
+    }
+
+    /// Starts it again after its end, at the same port.
+    pub fn start_again(&mut self) {
+        self.process = Self::process_of(&self.dir, &self.data, self.port);
+        self.ready();
     }
 }
 
