@@ -2,7 +2,11 @@
 
 #[allow(dead_code, reason = "the session that uses it is being built")]
 mod codec;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod settings;
+#[allow(dead_code, reason = "the session that uses it is being built")]
+mod track;
 pub mod upstream;
 
 pub use settings::{Limits, Listener};
