@@ -62,9 +62,10 @@ impl Session {
     /// Palisade itself.
     fn is_last_word(&self, header: &Header) -> bool {
         matches!(self.phase, Phase::Cancelled(_) | Phase::Reaped(_))
-            && self.from_server.body(header).is_some_and(|body| {
-                ErrorFields::parse(body).is_ok_and(|fields| fields.is_fatal())
-            })
+            && self
+                .from_server
+                .body(header)
+                .is_some_and(|body| ErrorFields::parse(body).is_ok_and(|fields| fields.is_fatal()))
     }
 
     fn special(&mut self, header: &Header) {

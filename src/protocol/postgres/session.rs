@@ -124,7 +124,9 @@ pub(super) enum Event {
     /// The session ends.
     End(Box<Problem>),
     /// The client has said goodbye, or is gone.
-    ClientGone { politely: bool },
+    ClientGone {
+        politely: bool,
+    },
     /// The server has closed the connection.
     ServerGone,
     /// What runs has ended while the session was to end.
