@@ -131,7 +131,14 @@ fn asked(front: &Front, mut startup: Startup, problem: &mut Problem) -> Result<A
         let what = "a database or role with `/` or control characters in its name";
         return Err(malformed(what, "such names cannot be told apart in rules; rename it"));
     }
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    if [&user, &database].iter().any(|name| is_dots(name)) {
+        return Err(malformed("a database or role that is only dots", "rename it"));
+    }
     let path = match named.as_deref() {
+        Some(name) if name.split('/').any(is_dots) => {
+            return Err(malformed("palisade.resource has `.` or `..` in it", "name it without"));
+        }
         Some("") => return Err(malformed("palisade.resource is empty", "name a resource")),
         Some(name) => format!("/{database}/{user}/{name}"),
         None => format!("/{database}/{user}"),
