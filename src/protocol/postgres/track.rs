@@ -14,6 +14,8 @@
 //! Terminate change nothing, and that no Sync fails on its own, rests on
 //! [`header`](super::codec::frame::header), which lets none with a body through.
 
+use std::mem;
+
 use super::codec::message::read::Status;
 
 mod queue;
@@ -224,11 +226,17 @@ impl Tracker {
 
     /// CopyDone or CopyFail: of the COPY that runs, or of one that may have been begun.
     fn copy_end(&mut self) {
-        match &mut self.copy {
-            Some(copy) if !copy.is_done => copy.is_done = true,
-            _ if self.is_open => self.push(Item::BatchEnd),
-            _ if self.queue.is_empty() => {}
-            _ => self.push(Item::End),
+        if let Some(copy) = &mut self.copy {
+            let was_done = mem::replace(&mut copy.is_done, true);
+            // A COPY fails over what is mixed into its data, and then this ends those of a later one.
+            if !was_done && !copy.is_mixed {
+                return;
+            }
+        }
+        if self.is_open {
+            self.push(Item::BatchEnd);
+        } else if !self.queue.is_empty() {
+            self.push(Item::End);
         }
     }
 
@@ -246,8 +254,8 @@ impl Tracker {
         let has_eaten = taken.syncs > 0;
         let is_behind = self.is_open && (taken.is_query || has_eaten);
         let is_mixed = taken.is_mixed || is_behind;
-        // Its batch has lost the Sync that closed it.
-        if !taken.is_query && !self.queue.has_sync() {
+        // A batch has lost the Sync that closed it.
+        if taken.has_batch && !self.queue.has_sync() {
             self.is_open = true;
         }
         self.copy = Some(Copying { is_done: taken.has_end, has_eaten, is_mixed });

@@ -101,8 +101,9 @@ pub(crate) struct Backend {
     pub(crate) is_gone: bool,
     /// PostgreSQL 14 and later end a session that mixes other messages into COPY data.
     pub(crate) is_modern: bool,
-    /// The client did what the tracker need not follow, only be safe with: a Query that was skipped
-    /// or taken for COPY data has no answer, and an end of COPY data between others ends nothing.
+    /// The client did what the tracker need not follow, only be safe with: a Query in the midst of a
+    /// batch, or where it was skipped or taken for COPY data, so that it has no answer; an end of
+    /// COPY data where there are none.
     pub(crate) is_odd: bool,
     is_dirty: bool,
     is_skipping: bool,
@@ -173,7 +174,10 @@ impl Backend {
         }
         self.is_open |= matches!(message.tag(), b'P' | b'B' | b'D' | b'C' | b'E');
         match message {
-            Message::Query(statements) => self.query = Some(statements),
+            Message::Query(statements) => {
+                self.is_odd |= self.is_open;
+                self.query = Some(statements);
+            }
             Message::Function { fails } => {
                 self.query = Some(&[]);
                 match fails || self.status == Status::Failed {

@@ -42,6 +42,8 @@ pub struct Taken {
     pub is_query: bool,
     /// How many Syncs it eats.
     pub syncs: u32,
+    /// One of them closed something of the extended protocol.
+    pub has_batch: bool,
     /// The end of its data was there already.
     pub has_end: bool,
     /// There is more than it, and Syncs.
@@ -94,14 +96,26 @@ impl Queue {
             return taken;
         }
         let at = usize::from(is_query);
+        let mut batches = 0_u32;
         while let Some((item, count)) = self.0.get(at).copied()
             && item.is_sync()
         {
             taken.syncs = taken.syncs.saturating_add(count);
+            batches = count.saturating_mul(u32::from(item == Item::Batch)).saturating_add(batches);
             self.0.remove(at);
         }
-        if let Some((Item::End | Item::BatchEnd, _)) = self.0.get(at) {
-            taken.has_end = self.take_one(at);
+        taken.has_batch = batches > 0;
+        let end = self.0.get(at).map(|(item, _)| *item);
+        taken.has_end = matches!(end, Some(Item::End | Item::BatchEnd));
+        // If anything but Syncs is before it, the COPY may fail over that, and then this is the end
+        // of a later one's data: it is left.
+        let is_own = match end {
+            Some(Item::End) => batches == 0 || (!is_query && batches == 1),
+            Some(Item::BatchEnd) => !is_query && batches == 0,
+            _ => false,
+        };
+        if is_own {
+            self.take_one(at);
         }
         taken
     }
@@ -110,6 +124,7 @@ impl Queue {
         self.0.iter().filter(|(item, _)| *item == wanted).map(|(_, count)| u64::from(*count)).sum()
     }
 
+    /// Whether there was one.
     fn take_one(&mut self, at: usize) -> bool {
         let Some((_, count)) = self.0.get_mut(at) else { return false };
         *count -= 1;
