@@ -14,10 +14,10 @@ use anyhow::bail;
 use http::{HeaderName, HeaderValue, request::Parts};
 
 use super::check;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::fence::{Action, Token};
 use crate::protocol::http::operation::Operation;
-use crate::protocol::http::{Flavor, Listener, Preview, Refused};
+use crate::protocol::http::{Listener, Preview, Refused};
 use crate::rules::{CommitPoint, Matched};
 use target::Explained;
 
@@ -58,36 +58,42 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
-    let chosen =
-        |listener: &&Listener| args.listener.as_ref().is_none_or(|name| **name == *listener.name);
+    let chosen = |listener: &&config::Listener| {
+        args.listener.as_ref().is_none_or(|name| **name == **listener.name())
+    };
     let listeners: Vec<_> = config.listeners.iter().filter(chosen).collect();
     if listeners.is_empty() {
-        let names: Vec<_> = config.listeners.iter().map(|listener| &*listener.name).collect();
+        let names: Vec<_> = config.listeners.iter().map(|listener| &**listener.name()).collect();
         bail!("there is no such listener; there are: {}", names.join(", "));
     }
     let mut text = String::new();
     for listener in listeners {
-        let head = request::head(args, listener)?;
-        on_listener(&mut text, listener, args, &head)?;
+        writeln!(
+            text,
+            "{} as {} on listener {} ({}, upstream {})",
+            args.request,
+            args.identity,
+            listener.name(),
+            listener.protocol(),
+            listener.upstream()
+        )?;
+        match listener {
+            config::Listener::Http(listener) => {
+                let head = request::head(args, listener)?;
+                on_http(&mut text, listener, args, &head)?;
+            }
+            config::Listener::Postgres(_) => {}
+        }
     }
     Ok(text)
 }
 
-fn on_listener(
+fn on_http(
     text: &mut String,
     listener: &Listener,
     args: &Args,
     head: &Parts,
 ) -> anyhow::Result<()> {
-    let protocol = match listener.flavor {
-        Flavor::Http => "http",
-        Flavor::S3(_) => "s3",
-    };
-    writeln!(
-        text,
-        "{} as {} on listener {} ({protocol}, upstream {})",
-        args.request, args.identity, listener.name, listener.upstream.name
-    )?;
     let preview = match Preview::new(listener, &args.identity, head) {
         Ok(preview) => preview,
         Err(refused) => {

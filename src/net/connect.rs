@@ -10,8 +10,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::listen::tune;
 use super::stream::Stream;
-use super::tls::damage;
+use super::tls::{Alpn, damage};
 
 /// One address of a store.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -118,7 +119,13 @@ impl Connector {
     /// When TLS cannot be set up with them.
     pub fn new(upstream: Arc<Upstream>) -> Result<Self, ConnectorError> {
         let connector = match upstream.endpoints.iter().any(|endpoint| endpoint.tls) {
-            true => Some(TlsConnector::from(Arc::new(client_config(&upstream)?))),
+            true => {
+                let alpn = match upstream.version {
+                    Version::Http1 => Alpn::Http1,
+                    Version::Http2 => Alpn::Http2,
+                };
+                Some(TlsConnector::from(Arc::new(client_config(&upstream.tls, alpn)?)))
+            }
             false => None,
         };
         let tls = upstream
@@ -126,10 +133,7 @@ impl Connector {
             .iter()
             .map(|endpoint| match (&connector, endpoint.tls) {
                 (Some(connector), true) => {
-                    let name = upstream.tls.server_name.as_deref().unwrap_or(&endpoint.host);
-                    let name = ServerName::try_from(name.to_owned())
-                        .map_err(|_| ConnectorError::Name(name.to_owned()))?;
-                    Ok(Some((connector.clone(), name)))
+                    Ok(Some((connector.clone(), server_name(&upstream.tls, &endpoint.host)?)))
                 }
                 _ => Ok(None),
             })
@@ -148,12 +152,7 @@ impl Connector {
     /// When it cannot be reached or its certificate does not hold.
     pub async fn connect(&self, endpoint: usize) -> io::Result<Stream> {
         let Endpoint { host, port, .. } = &self.upstream.endpoints[endpoint];
-        let tcp = TcpStream::connect((&**host, *port)).await?;
-        tcp.set_nodelay(true)?;
-        // Otherwise the kernel goes on for minutes to send what is left when a connection is
-        // closed, and a write that was given up on would still arrive. It holds for the end of
-        // the whole process, too.
-        tcp.set_zero_linger()?;
+        let tcp = tcp(host, *port).await?;
         let Some((connector, name)) = &self.tls[endpoint] else {
             return Ok(Stream::Plain(tcp));
         };
@@ -166,10 +165,37 @@ impl Connector {
     }
 }
 
-fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorError> {
+/// A TCP connection to a store, without a limit of time.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect((host, port)).await?;
+    tune(&tcp)?;
+    // Otherwise the kernel goes on for minutes to send what is left when a connection is
+    // closed, and a write that was given up on would still arrive. It holds for the end of
+    // the whole process, too.
+    tcp.set_zero_linger()?;
+    Ok(tcp)
+}
+
+/// The name that the certificate of a store on `host` must bear.
+///
+/// # Errors
+/// [`ConnectorError::Name`] when it is none.
+pub fn server_name(tls: &ClientTls, host: &str) -> Result<ServerName<'static>, ConnectorError> {
+    let name = tls.server_name.as_deref().unwrap_or(host);
+    ServerName::try_from(name.to_owned()).map_err(|_| ConnectorError::Name(name.to_owned()))
+}
+
+/// How TLS is spoken to a store: its chain and its name are verified. Blocking.
+///
+/// # Errors
+/// When the files cannot be read, or do not fit together.
+pub fn client_config(tls: &ClientTls, alpn: Alpn) -> Result<rustls::ClientConfig, ConnectorError> {
     let tls_error = |error: rustls::Error| ConnectorError::Tls(error.to_string());
     let mut roots = rustls::RootCertStore::empty();
-    match &upstream.tls.ca {
+    match &tls.ca {
         Some(path) => {
             for certificate in certificates(path)? {
                 roots.add(certificate).map_err(tls_error)?;
@@ -182,7 +208,7 @@ fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorE
         .with_safe_default_protocol_versions()
         .map_err(tls_error)?
         .with_root_certificates(roots);
-    let mut config = match &upstream.tls.certificate {
+    let mut config = match &tls.certificate {
         Some((chain, key)) => {
             let key_der = PrivateKeyDer::from_pem_file(key)
                 .map_err(|cause| ConnectorError::File { path: key.clone(), cause })?;
@@ -190,10 +216,7 @@ fn client_config(upstream: &Upstream) -> Result<rustls::ClientConfig, ConnectorE
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = match upstream.version {
-        Version::Http1 => vec![b"http/1.1".to_vec()],
-        Version::Http2 => vec![b"h2".to_vec()],
-    };
+    config.alpn_protocols = vec![alpn.id().to_vec()];
     Ok(config)
 }
 

@@ -40,6 +40,7 @@ mod workers;
 
 pub use attend::{CLOCK_CHECK_INTERVAL, EXPIRY_DRAIN_MAX};
 pub use server::{Closed, Listener, Server};
+pub(in crate::net) use socket::tune;
 pub use socket::{BACKLOG, BindError, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 pub use workers::{QUEUE_MAX, Workers};
 

@@ -42,7 +42,7 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 }
 
 /// Sends small answers at once, and finds out when the other side is gone.
-pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
+pub(in crate::net) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)

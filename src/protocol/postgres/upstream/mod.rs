@@ -1,5 +1,18 @@
 //! The servers behind a listener: how they are reached, logged in to, and asked to end sessions.
 
+mod binding;
+mod connect;
+mod control;
+mod framing;
+mod keys;
+mod login;
+mod scram;
 mod settings;
+mod target;
+mod wire;
 
+pub use connect::{CANCEL_TIMEOUT, Connector};
+pub use control::{Control, LOOK_MAX, LOOK_MIN, RECONNECT_MAX, RECONNECT_MIN, session_suffix};
+pub use login::{Backend, LoginError, NOTICES_MAX, PARAMETERS_MAX};
 pub use settings::{Endpoint, Login, Password, TargetSessionAttrs, Upstream};
+pub(in crate::protocol::postgres) use wire::Wire;
