@@ -10,6 +10,7 @@
 //! | `takeover`, `crash` | what becomes of sessions with older tokens |
 //! | `readonly` | the ways out of a session that may only read |
 //! | `slow` | memory, with a client that does not read |
+//! | `history` | every fault at every point of a write: the checker |
 //! | `failover` | another server is the primary |
 
 mod cancel;
@@ -17,6 +18,7 @@ mod clients;
 mod crash;
 mod direct;
 mod failover;
+mod history;
 mod readonly;
 mod session;
 mod slow;

@@ -178,7 +178,6 @@ async fn what_else_is_said_of_the_settings_is_refused() {
         "SET palisade.mark = '34'",
         "SET palisade.resource = 'another'",
         "SHOW palisade.nothing",
-        "SET \"palisade.token\" = '34'",
     ];
     for sql in not_understood {
         let simple = session.simple(sql).await;

@@ -55,15 +55,21 @@ async fn pg_dump_and_pg_restore() {
     tool(&front, &direct, "psql", &["-X", "-c", more]);
     front.server.ask("CREATE DATABASE copy OWNER app").await;
 
-    let expected = tool(&front, &direct, "pg_dump", &[]);
-    let got = tool(&front, &through, "pg_dump", &[]);
+    // Of each dump its own, so that nobody can hide commands in one.
+    let unkeyed = |dump: String| {
+        let lines = dump.lines().filter(|line| !line.contains("restrict "));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let expected = unkeyed(tool(&front, &direct, "pg_dump", &[]));
+    let got = unkeyed(tool(&front, &through, "pg_dump", &[]));
     assert!(expected == got, "another dump: {} and {} bytes", expected.len(), got.len());
     // With several sessions that share a snapshot.
     let dump = front.dir().join("dump").display().to_string();
     tool(&front, &through, "pg_dump", &["-Fd", "-j2", "-f", &dump]);
     let copy = through.with("dbname", "copy");
     tool(&front, &copy, "pg_restore", &["-j2", "-d", "copy", &dump]);
-    let restored = tool(&front, &front.direct("app").with("dbname", "copy"), "pg_dump", &[]);
+    let copied = front.direct("app").with("dbname", "copy");
+    let restored = unkeyed(tool(&front, &copied, "pg_dump", &[]));
     assert!(expected == restored, "not the same: {restored}");
 }
 

@@ -252,7 +252,7 @@ impl Way {
 }
 
 /// A certificate, and what verifies Palisade's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct Door {
     pub ca: PathBuf,
     pub chain: PathBuf,

@@ -131,7 +131,8 @@ impl Server {
         &self.data
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The socket itself.
+    pub fn socket(&self) -> PathBuf {
         self.data.join(format!(".s.PGSQL.{}", self.port))
     }
 

@@ -11,6 +11,9 @@ use super::session::{Event, Kind, Phase, Session};
 /// settings. Of longer ones only the tag is seen.
 const LOOKED_INTO_BYTES_MAX: usize = 32 * 1024;
 
+/// A statement was cancelled.
+const QUERY_CANCELED: &str = "57014";
+
 impl Session {
     /// Looks at the server's next message.
     pub(super) fn answer(&mut self) -> Step {
@@ -32,7 +35,7 @@ impl Session {
         let is_own = self.internal > 0 && !matches!(header.tag, b'N' | b'A');
         let is_special = is_own
             || header.tag == b'S'
-            || header.tag == b'Z' && self.late_error.is_some()
+            || header.tag == b'Z' && (self.late_error.is_some() || self.is_cancelled)
             || header.tag == b'E' && self.is_last_word(&header);
         if is_special && !is_after_all {
             return Step::Wait;
@@ -58,18 +61,19 @@ impl Session {
         }
     }
 
-    /// The server ends the session because Palisade has asked for it: the client is told by
-    /// Palisade itself.
+    /// The server cancels a statement, or ends the session, because Palisade has asked for it: the
+    /// client is told by Palisade itself.
     fn is_last_word(&self, header: &Header) -> bool {
+        let body = self.from_server.body(header).and_then(|body| ErrorFields::parse(body).ok());
         matches!(self.phase, Phase::Cancelled(_) | Phase::Reaped(_))
-            && self.from_server.body(header).is_some_and(|body| {
-                ErrorFields::parse(body).is_ok_and(|fields| fields.is_fatal())
-            })
+            && body.is_some_and(|fields| fields.is_fatal() || fields.code == QUERY_CANCELED)
     }
 
     fn special(&mut self, header: &Header) {
         if header.tag == b'Z' && self.internal > 0 {
             self.internal -= 1;
+        } else if header.tag == b'E' && self.internal == 0 {
+            self.is_cancelled = true;
         } else if let Some(error) = self.late_error.take_if(|_| header.tag == b'Z') {
             self.to_client.extend_from_slice(&error);
             write::ready(&mut self.to_client, self.tracker.status());
@@ -80,7 +84,10 @@ impl Session {
     /// Something has been answered to its end.
     fn ready(&mut self) -> Step {
         if self.tracker.is_idle() {
-            self.hold.settle();
+            // Once a takeover waits for it, the backend itself has to be gone.
+            if self.phase == Phase::Open {
+                self.hold.settle();
+            }
             if let Kind::ReadOnly { state, .. } = &mut self.kind {
                 state.idle();
             }

@@ -23,7 +23,10 @@ const LOGIN_SECONDS: &str = "palisade_postgres_login_seconds";
 
 /// Says what the metrics mean. Once, after the recorder was installed.
 pub fn describe() {
-    describe_gauge!(SESSIONS, "Sessions that are open, by the kind as which they began: fenced or read_only");
+    describe_gauge!(
+        SESSIONS,
+        "Sessions that are open, by the kind as which they began: fenced or read_only"
+    );
     describe_counter!(SESSIONS_TOTAL, "Sessions that were opened, by kind");
     describe_counter!(
         ENDED_TOTAL,
@@ -35,7 +38,10 @@ pub fn describe() {
         "Sessions of which nobody can tell whether the last statement was committed"
     );
     describe_counter!(CANCELS_TOTAL, "CancelRequests, by outcome: sent, unknown_key, failed");
-    describe_counter!(REAPED_TOTAL, "Backends ended at the server, because something of theirs could still run");
+    describe_counter!(
+        REAPED_TOTAL,
+        "Backends ended at the server, because something of theirs could still run"
+    );
     describe_gauge!(REAPING, "Backends whose end the server has not confirmed yet");
     describe_histogram!(LOGIN_SECONDS, Unit::Seconds, "From a start-up packet to a session");
 }

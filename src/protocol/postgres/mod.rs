@@ -14,6 +14,8 @@ mod answers;
 mod cancel;
 pub(crate) mod codec;
 mod farewell;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hold;
 mod inlet;
 mod metrics;

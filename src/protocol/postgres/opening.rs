@@ -12,12 +12,12 @@ use super::codec::message::write::{self, Report, Severity};
 use super::codec::startup::{Startup, StartupError};
 use super::farewell::FAREWELL_TIMEOUT;
 use super::name::SessionName;
+use super::passing;
 use super::readonly::ReadOnly;
 use super::refusal::{Denial, Problem};
 use super::server::{Front, farewell};
 use super::session::{Fence, Kind, Session};
 use super::upstream::{Backend, Login, LoginError};
-use super::passing;
 use crate::fence::{Action, Claim, Refusal, Token};
 use crate::gate::Bid;
 use crate::net::identity::Peer;
@@ -124,17 +124,28 @@ fn asked(front: &Front, mut startup: Startup, problem: &mut Problem) -> Result<A
     let user = user.to_owned();
     let database = startup.parameter("database").filter(|name| !name.is_empty());
     let database = database.unwrap_or(&user).to_owned();
-    if [&user, &database].iter().any(|name| name.contains('/') || name.chars().any(char::is_control)) {
+    if [&user, &database]
+        .iter()
+        .any(|name| name.contains('/') || name.chars().any(char::is_control))
+    {
         let what = "a database or role with `/` or control characters in its name";
         return Err(malformed(what, "such names cannot be told apart in rules; rename it"));
     }
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    if [&user, &database].iter().any(|name| is_dots(name)) {
+        return Err(malformed("a database or role that is only dots", "rename it"));
+    }
     let path = match named.as_deref() {
+        Some(name) if name.split('/').any(is_dots) => {
+            return Err(malformed("palisade.resource has `.` or `..` in it", "name it without"));
+        }
         Some("") => return Err(malformed("palisade.resource is empty", "name a resource")),
         Some(name) => format!("/{database}/{user}/{name}"),
         None => format!("/{database}/{user}"),
     };
     let matched = front.listener.rules.find(&path);
-    let matched = matched.map_err(|error| malformed(&error.to_string(), "name another resource"))?;
+    let matched =
+        matched.map_err(|error| malformed(&error.to_string(), "name another resource"))?;
     let matched = matched.ok_or_else(|| Denial::NoRule {
         database: database.clone(),
         role: user.clone(),
@@ -226,9 +237,7 @@ async fn log_in(
     }
     let role = asked.matched.rule.role(&asked.path, &asked.user);
     let backend = match &settings.login {
-        Login::Held { .. } => {
-            front.connector.log_in(&role, &asked.database, &parameters).await
-        }
+        Login::Held { .. } => front.connector.log_in(&role, &asked.database, &parameters).await,
         Login::PassThrough => {
             let startup = &asked.startup;
             passing::log_in(front, stream, startup, &role, &asked.database, &parameters).await
@@ -244,7 +253,8 @@ async fn log_in(
         return Err(Denial::Unavailable(why));
     }
     if matches!(kind, Kind::ReadOnly { .. }) {
-        let is_held = backend.parameters.iter().any(|(name, value)| name == READ_ONLY && value == "on");
+        let is_held =
+            backend.parameters.iter().any(|(name, value)| name == READ_ONLY && value == "on");
         if !is_held {
             return Err(Denial::ServerTooOld);
         }

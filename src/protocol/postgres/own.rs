@@ -41,15 +41,14 @@ impl OwnStatements {
     /// Whether a Bind, Describe, Execute or Close is about one of them.
     pub(super) fn knows(&self, tag: u8, body: &[u8]) -> bool {
         match tag {
-            b'B' => read::bind(body)
-                .is_ok_and(|(_, statement)| self.statements.contains_key(statement)),
+            b'B' => {
+                read::bind(body).is_ok_and(|(_, statement)| self.statements.contains_key(statement))
+            }
             b'D' | b'C' => read::target(body).is_ok_and(|target| match target {
                 Target::Statement(name) => self.statements.contains_key(name),
                 Target::Portal(name) => self.portals.contains_key(name),
             }),
-            b'E' => {
-                read::execute(body).is_ok_and(|name| self.portals.contains_key(name))
-            }
+            b'E' => read::execute(body).is_ok_and(|name| self.portals.contains_key(name)),
             _ => false,
         }
     }

@@ -101,7 +101,8 @@ pub(super) async fn log_in(
                 _ => {}
             }
         }
-        let (pid, secret) = key.ok_or_else(|| broken("it gives no key to cancel with".to_owned()))?;
+        let (pid, secret) =
+            key.ok_or_else(|| broken("it gives no key to cancel with".to_owned()))?;
         let (stream, rest) = wire.into_parts();
         Ok(Backend { stream, host, pid, secret, parameters: reported, notices, rest })
     };
@@ -115,7 +116,8 @@ async fn proof(client: &mut ServerStream) -> std::io::Result<Vec<u8>> {
     client.read_exact(&mut bytes).await?;
     let header = frame::header(Side::Client, &bytes).map_err(std::io::Error::other)?;
     let header = header.filter(|header| header.tag == b'p' && header.len <= PROOF_BYTES_MAX);
-    let header = header.ok_or_else(|| std::io::Error::other("it sent something else than a proof"))?;
+    let header =
+        header.ok_or_else(|| std::io::Error::other("it sent something else than a proof"))?;
     bytes.resize(HEADER_BYTES + header.len, 0);
     client.read_exact(&mut bytes[HEADER_BYTES..]).await?;
     Ok(bytes)

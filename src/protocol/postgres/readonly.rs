@@ -47,7 +47,12 @@ impl From<FrameError> for Denied {
 impl ReadOnly {
     /// Whether a whole message may go on. Of tags that say nothing by their bodies, the body is
     /// not looked at.
-    pub(super) fn check(&mut self, tag: u8, body: &[u8], prepared_max: usize) -> Result<(), Denied> {
+    pub(super) fn check(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        prepared_max: usize,
+    ) -> Result<(), Denied> {
         match tag {
             b'Q' => {
                 let text = read::query_text(body)?;
@@ -103,7 +108,9 @@ impl ReadOnly {
 
     fn kind(&mut self, text: &[u8]) -> Result<Kind, Denied> {
         let Ok(text) = std::str::from_utf8(text) else {
-            return Err(Denied::Write("its text is not UTF-8, so it cannot be understood".to_owned()));
+            return Err(Denied::Write(
+                "its text is not UTF-8, so it cannot be understood".to_owned(),
+            ));
         };
         let known = self.last.as_ref().is_some_and(|(last, _)| **last == *text);
         if !known {
@@ -118,13 +125,11 @@ impl ReadOnly {
     }
 }
 
-fn bound(
-    held: &HashMap<Box<[u8]>, Kind>,
-    name: &[u8],
-    prepared_max: usize,
-) -> Result<(), Denied> {
+fn bound(held: &HashMap<Box<[u8]>, Kind>, name: &[u8], prepared_max: usize) -> Result<(), Denied> {
     if held.len() >= prepared_max && !held.contains_key(name) {
-        return Err(Denied::Write("prepared_max statements or portals are there already".to_owned()));
+        return Err(Denied::Write(
+            "prepared_max statements or portals are there already".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -54,7 +54,9 @@ pub(super) enum Denial {
     #[error("the rule allows no replication connections")]
     Replication,
     /// The server is too old to hold a session read-only.
-    #[error("the server cannot say that a session is held read-only: it is older than PostgreSQL 14")]
+    #[error(
+        "the server cannot say that a session is held read-only: it is older than PostgreSQL 14"
+    )]
     ServerTooOld,
     /// The token cannot be read.
     #[error("palisade.token: {0}")]
@@ -188,7 +190,8 @@ impl Problem {
 impl Denial {
     /// Its row of the table.
     pub(super) fn row(&self) -> Row {
-        let row = |sqlstate, reason, mend: &'static str| Row { sqlstate, reason, mend: mend.into() };
+        let row =
+            |sqlstate, reason, mend: &'static str| Row { sqlstate, reason, mend: mend.into() };
         match self {
             Self::Ending => row("57P01", "ending", "connect again"),
             Self::Fence(refusal) => refused(refusal),
@@ -264,10 +267,9 @@ fn refused(refusal: &Refusal) -> Row {
         }
         Refusal::LedgerUnavailable => ("57P03", "try again"),
         Refusal::Overloaded { .. } => ("53300", "try again"),
-        Refusal::Stale { .. } => (
-            "PF001",
-            "stop: a newer leader holds the resource; do not try again with this token",
-        ),
+        Refusal::Stale { .. } => {
+            ("PF001", "stop: a newer leader holds the resource; do not try again with this token")
+        }
         Refusal::Unsettled => (
             "57P03",
             "try again with the same token: sessions of the leader before are still being ended",

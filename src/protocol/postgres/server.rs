@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::cancel::Cancels;
 use super::codec::message::write::Severity;
 use super::codec::startup::{self, First};
+use super::farewell::FAREWELL_TIMEOUT;
 use super::metrics::Metrics;
 use super::refusal::{Denial, Problem};
 use super::upstream::{Connector, Control};
@@ -91,13 +92,15 @@ impl Front {
         self.reaping.spawn_on(reaping, &self.runtime);
     }
 
-    /// Asks the server to cancel what a backend runs.
-    pub(super) fn cancel(self: &Arc<Self>, host: usize, pid: u32, secret: &[u8]) {
+    /// Asks the server to cancel what a backend runs. Whether it has is not told.
+    pub(super) fn cancel_soon(self: &Arc<Self>, host: usize, pid: u32, secret: &[u8]) {
         let (front, secret) = (Arc::clone(self), Box::<[u8]>::from(secret));
-        self.runtime.spawn(async move {
-            let sent = front.connector.cancel(host, pid, &secret).await;
-            front.metrics.cancelled(if sent.is_ok() { "sent" } else { "failed" });
-        });
+        self.runtime.spawn(async move { front.cancel(host, pid, &secret).await });
+    }
+
+    async fn cancel(&self, host: usize, pid: u32, secret: &[u8]) {
+        let sent = self.connector.cancel(host, pid, secret).await;
+        self.metrics.cancelled(if sent.is_ok() { "sent" } else { "failed" });
     }
 
     /// What a client says in plain before TLS.
@@ -121,7 +124,7 @@ impl Front {
                 // Declined; what comes next is another wish, or nothing.
                 Ok(First::Gss) => stream.write_all(b"N").await?,
                 Ok(First::Cancel { pid, secret }) => {
-                    self.cancel_by_key(pid, &secret, None);
+                    self.cancel_by_key(pid, &secret, None).await;
                     return Ok(Prelude::Done);
                 }
                 Ok(First::Startup(_)) => {
@@ -138,10 +141,11 @@ impl Front {
         Err(io::Error::other("it asks again and again for encryption that is not there"))
     }
 
-    /// A CancelRequest: nothing is ever answered to it.
-    fn cancel_by_key(self: &Arc<Self>, pid: u32, secret: &[u8], identity: Option<&str>) {
+    /// A CancelRequest. Nothing is ever answered to it, but that the connection ends tells that
+    /// the server has it.
+    async fn cancel_by_key(&self, pid: u32, secret: &[u8], identity: Option<&str>) {
         match self.cancels.find(pid, secret, identity) {
-            Some(target) => self.cancel(target.host, target.pid, &target.secret),
+            Some(target) => self.cancel(target.host, target.pid, &target.secret).await,
             None => {
                 self.metrics.cancelled("unknown_key");
                 tracing::debug!(listener = %self.listener.name, "a CancelRequest with no such key");
@@ -161,7 +165,10 @@ pub async fn serve_connection(front: Arc<Front>, connection: Connection) {
             return Box::pin(opening::open(front, stream, peer, startup, drain)).await;
         }
         Ok(Ok(Ok(First::Cancel { pid, secret }))) => {
-            return front.cancel_by_key(pid, &secret, Some(&peer.identity.name));
+            front.cancel_by_key(pid, &secret, Some(&peer.identity.name)).await;
+            // Who waits for the end is to see a good one.
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, stream.shutdown()).await;
+            return;
         }
         Ok(Ok(Ok(First::Ssl | First::Gss))) => {
             malformed("encryption was asked for within TLS".to_owned(), "ask once")
@@ -185,7 +192,7 @@ pub(super) async fn farewell(mut stream: Box<ServerStream>, problem: &Problem) {
         stream.shutdown().await
     };
     // Whoever does not read it does not learn why.
-    let _ = tokio::time::timeout(super::farewell::FAREWELL_TIMEOUT, telling).await;
+    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, telling).await;
 }
 
 async fn refuse_in_plain(stream: &mut TcpStream, denial: Denial) -> io::Result<Prelude> {

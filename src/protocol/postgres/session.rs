@@ -67,6 +67,8 @@ pub(super) struct Session {
     /// each time that the client resets its settings.
     pub(super) is_upgraded: bool,
     pub(super) is_reset: bool,
+    /// What ran was cancelled, or the session ended, by Palisade.
+    pub(super) is_cancelled: bool,
     /// The process wants to end: the session ends with its transaction.
     pub(super) is_closing: bool,
     pub(super) witness: Witness,
@@ -124,7 +126,9 @@ pub(super) enum Event {
     /// The session ends.
     End(Box<Problem>),
     /// The client has said goodbye, or is gone.
-    ClientGone { politely: bool },
+    ClientGone {
+        politely: bool,
+    },
     /// The server has closed the connection.
     ServerGone,
     /// What runs has ended while the session was to end.
@@ -184,6 +188,7 @@ impl Session {
             phase: Phase::Open,
             is_upgraded: false,
             is_reset: false,
+            is_cancelled: false,
             is_closing: false,
             witness: Witness::default(),
         }
@@ -329,7 +334,10 @@ impl Session {
             }
             _ => self.problem(Denial::Ending),
         };
-        problem.outcome = self.witness.outcome(&self.tracker);
+        problem.outcome = match self.witness.outcome(&self.tracker) {
+            Outcome::Nothing if self.is_cancelled => Outcome::RolledBack,
+            outcome => outcome,
+        };
         problem
     }
 
@@ -339,7 +347,7 @@ impl Session {
             Phase::Open => {}
             Phase::Draining(_) => {
                 self.phase = Phase::Cancelled(Instant::now() + CANCEL_TIMEOUT);
-                self.front.cancel(self.hold.host, self.hold.pid, &self.secret);
+                self.front.cancel_soon(self.hold.host, self.hold.pid, &self.secret);
             }
             Phase::Cancelled(_) => {
                 self.phase = Phase::Reaped(Instant::now() + LAST_WORDS_TIMEOUT);

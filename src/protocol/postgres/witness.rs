@@ -33,7 +33,9 @@ impl Witness {
             b'N' => {
                 let fields = body.and_then(|body| ErrorFields::parse(body).ok());
                 self.is_committed |= fields.is_some_and(|fields| {
-                    fields.severity == "WARNING" && fields.code == ADMIN_SHUTDOWN
+                    let is_about_us = fields.severity == "WARNING" && fields.code == ADMIN_SHUTDOWN;
+                    // Without a detail it says that the whole server stops at once.
+                    is_about_us && !fields.detail.is_empty()
                 });
             }
             _ => {}

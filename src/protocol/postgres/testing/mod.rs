@@ -95,7 +95,16 @@ impl Server {
             let source = format!("host=127.0.0.1 port={} user=postgres", self.port);
             let data = to.join("data");
             let mut backup = Program::named("pg_basebackup");
-            backup.args(["--checkpoint=fast", "--no-sync", "-R", "-X", "stream", "-d", &source, "-D"]);
+            backup.args([
+                "--checkpoint=fast",
+                "--no-sync",
+                "-R",
+                "-X",
+                "stream",
+                "-d",
+                &source,
+                "-D",
+            ]);
             backup.arg(&data).run();
         })
     }

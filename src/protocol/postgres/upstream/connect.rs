@@ -223,7 +223,11 @@ impl Connector {
     }
 
     /// For PostgreSQL before 14, which does not report it.
-    async fn ask_traits(&self, wire: &mut Wire, account: Account<'_>) -> Result<Traits, LoginError> {
+    async fn ask_traits(
+        &self,
+        wire: &mut Wire,
+        account: Account<'_>,
+    ) -> Result<Traits, LoginError> {
         let text = "SELECT pg_catalog.pg_is_in_recovery(), \
                     pg_catalog.current_setting('default_transaction_read_only')";
         let rows = wire.query(text).await.map_err(|error| LoginError::Protocol {

@@ -279,7 +279,8 @@ fn begin(stream: &Stream, offered: &[u8]) -> Result<(Exchange, Vec<u8>), Failure
     let mechanism = binding.mechanism();
     if !offers(mechanism) {
         let shown: Vec<_> = offered.split(|byte| *byte == 0).filter(|it| !it.is_empty()).collect();
-        let shown = String::from_utf8_lossy(&shown.join(&b' ')).chars().take(100).collect::<String>();
+        let shown =
+            String::from_utf8_lossy(&shown.join(&b' ')).chars().take(100).collect::<String>();
         return Err(Failure::Auth(format!(
             "the server offers {shown:?} and not {MECHANISM}, which Palisade speaks"
         )));

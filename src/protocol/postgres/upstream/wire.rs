@@ -119,10 +119,15 @@ impl Wire {
 
     /// Runs one statement by the simple protocol, within [`QUERY_TIMEOUT`]. After an error other
     /// than [`QueryError::Refused`], and when the future was dropped, the connection is of no use.
-    pub(in crate::protocol::postgres) async fn query(&mut self, text: &str) -> Result<Vec<Row>, QueryError> {
+    pub(in crate::protocol::postgres) async fn query(
+        &mut self,
+        text: &str,
+    ) -> Result<Vec<Row>, QueryError> {
         let over = |error: WireError| QueryError::Over(error.to_string());
         let answer = async {
-            self.send(&framing::message(b'Q', &[text.as_bytes(), &[0]])).await.map_err(|error| over(error.into()))?;
+            self.send(&framing::message(b'Q', &[text.as_bytes(), &[0]]))
+                .await
+                .map_err(|error| over(error.into()))?;
             let (mut rows, mut refused) = (Vec::new(), None);
             loop {
                 let message = self.message().await.map_err(over)?;
@@ -141,7 +146,9 @@ impl Wire {
                         }
                         refused = Some(error);
                     }
-                    b'Z' => return refused.map_or(Ok(rows), |error| Err(QueryError::Refused(error))),
+                    b'Z' => {
+                        return refused.map_or(Ok(rows), |error| Err(QueryError::Refused(error)));
+                    }
                     b'T' | b'C' | b'I' | b'N' | b'S' | b'A' => {}
                     _ => return Err(over(WireError::Protocol("a message that answers no query"))),
                 }
