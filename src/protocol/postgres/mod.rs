@@ -1,6 +1,8 @@
 //! PostgreSQL's frontend/backend protocol, fenced: one client session is one backend session.
 
+mod preview;
 mod settings;
 pub mod upstream;
 
+pub use preview::{Asked, Preview, Refused, Session};
 pub use settings::{Limits, Listener};
