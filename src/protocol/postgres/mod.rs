@@ -2,6 +2,7 @@
 
 mod preview;
 mod settings;
+pub mod sql;
 pub mod upstream;
 
 pub use preview::{Asked, Preview, Refused, Session};

@@ -1,0 +1,55 @@
+//! Queries: SELECT, VALUES, TABLE and WITH.
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Tokenizer;
+
+use super::read::Reason;
+use super::scan::{Token, scan};
+use super::{agree, calls, tree};
+
+/// How many tokens a query may have: its tree is built and dropped on the stack.
+const TOKENS_MAX: usize = 4_096;
+
+/// Levels of parentheses, subqueries and the like.
+const DEPTH_MAX: usize = 100;
+
+/// Whether these tokens of the text are a query that reads.
+///
+/// # Errors
+/// Why they are not.
+pub(super) fn reads(text: &str, tokens: &[Token<'_>]) -> Result<(), Reason> {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
+        return Err(Reason::unknown("a query without words"));
+    };
+    self::text_reads(&text[first.start..last.end()])
+}
+
+/// The same for a text of its own.
+///
+/// # Errors
+/// Why it does not.
+pub(super) fn text_reads(text: &str) -> Result<(), Reason> {
+    let ours = scan(text).map_err(|error| Reason::unknown(error.0))?;
+    if ours.len() > TOKENS_MAX {
+        return Err(Reason::fixed(
+            "the statement has more words than are looked at: send values as parameters",
+        ));
+    }
+    let dialect = PostgreSqlDialect {};
+    let unread = || Reason::unknown("two readers split it up differently");
+    let theirs = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|_| unread())?;
+    if !agree::agree(text, &ours, &theirs) {
+        return Err(unread());
+    }
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(theirs);
+    let statements =
+        parser.parse_statements().map_err(|error| Reason::unknown(&error.to_string()))?;
+    let [Statement::Query(query)] = statements.as_slice() else {
+        return Err(Reason::unknown("it is no single query"));
+    };
+    let names = tree::reads(query)?;
+    calls::reads(&ours, &names)
+}

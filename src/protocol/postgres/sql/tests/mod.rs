@@ -1,0 +1,1 @@
+//! Tests of the verdicts, made from docs/postgres-statements.md.
