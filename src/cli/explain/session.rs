@@ -9,7 +9,7 @@ use super::target::rights;
 use super::{Args, guarantee, line};
 use crate::config::show_duration;
 use crate::protocol::postgres::upstream::Login;
-use crate::protocol::postgres::{Asked, Listener, Preview, Refused, Session};
+use crate::protocol::postgres::{Asked, Listener, Preview, Refused, Session, Statement};
 use crate::rules::{Matched, Reads};
 
 /// How much of a statement is shown, in characters.
@@ -67,6 +67,14 @@ pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyh
     let is_fenced = preview.session == Session::Fenced;
     line(text, "session", if is_fenced { FENCED } else { READ_ONLY })?;
     lines(text, "asked", compared(args, found, is_fenced))?;
+    if let Some(statement) = Statement::new(listener, &preview.session, &args.request) {
+        line(text, "statement", told(&statement))?;
+    }
+    if let (true, Some(in_other)) =
+        (is_fenced, Statement::new(listener, &Session::ReadOnly, &args.request))
+    {
+        line(text, "", format!("in a session that may only read: {}", told(&in_other)))?;
+    }
     if is_fenced {
         line(text, "takeover", takeover(found))?;
     }
@@ -107,6 +115,18 @@ fn takeover(found: &Matched) -> String {
         show_duration(found.rule.sessions.drain),
         show_duration(found.rule.takeover_timeout)
     )
+}
+
+fn told(statement: &Statement) -> String {
+    match statement {
+        Statement::Answered(how) => {
+            format!("Palisade answers it, {how}; the server does not see it")
+        }
+        Statement::Sent(what) => format!("goes to the server: {what}"),
+        Statement::Refused(Refused { sqlstate, detail }) => {
+            format!("refused, {sqlstate}: {detail}")
+        }
+    }
 }
 
 fn tell_refused(text: &mut String, refused: &Refused) -> anyhow::Result<()> {

@@ -5,5 +5,5 @@ mod settings;
 pub mod sql;
 pub mod upstream;
 
-pub use preview::{Asked, Preview, Refused, Session};
+pub use preview::{Asked, Preview, Refused, Session, Statement};
 pub use settings::{Limits, Listener};

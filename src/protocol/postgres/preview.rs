@@ -1,6 +1,7 @@
 //! What becomes of a session up to the moment when a fence is asked. For `palisade explain`.
 
 use super::settings::Listener;
+use super::sql::{Own, Setting, Verdict, own, verdict};
 use super::upstream::Login;
 use crate::fence::{Action, Token};
 use crate::rules::{Matched, Reads};
@@ -42,7 +43,18 @@ pub enum Session {
     Refused(Refused),
 }
 
-/// What a client is told that gets no session.
+/// How a statement counts, sent as one message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Statement {
+    /// Palisade answers it: how. The server does not see it.
+    Answered(String),
+    /// The server gets it: what it is taken for.
+    Sent(&'static str),
+    /// It is refused, and the session goes on.
+    Refused(Refused),
+}
+
+/// What a client is told instead.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refused {
     /// SQLSTATE.
@@ -124,5 +136,57 @@ fn session(
             refused("PF004", "a token is required; bring `palisade.token`".to_owned())
         }
         Some(_) | None => Session::ReadOnly,
+    }
+}
+
+impl Statement {
+    /// In a session of that kind; `None` where there is no session.
+    pub fn new(listener: &Listener, session: &Session, text: &str) -> Option<Self> {
+        let refused = |sqlstate, detail: String| Self::Refused(Refused { sqlstate, detail });
+        let is_fenced = match session {
+            Session::Fenced => true,
+            Session::ReadOnly => false,
+            Session::Refused(_) => return None,
+        };
+        let bytes_max = listener.limits.statement_bytes_max;
+        if text.len() > bytes_max {
+            return Some(match is_fenced {
+                true => {
+                    Self::Sent("it is longer than `statement_bytes_max`, so it is not looked at")
+                }
+                false => refused("PF009", format!("a statement is longer than {bytes_max} bytes")),
+            });
+        }
+        match own(text) {
+            Own::Not => {}
+            Own::Refused(why) => return Some(refused("PF010", why.to_owned())),
+            Own::Set { token } => {
+                let token = token.escape_debug();
+                return Some(Self::Answered(format!(
+                    "once the resource is sealed with token {token}"
+                )));
+            }
+            Own::Show(setting) => {
+                let what = match setting {
+                    Setting::Token => "the token of the session",
+                    Setting::Resource => "the resource of the session",
+                    Setting::Mark => "the high-water mark of the resource",
+                };
+                return Some(Self::Answered(format!("with {what}")));
+            }
+        }
+        if is_fenced {
+            return Some(Self::Sent(
+                "it counts from the moment when it is sent; within a transaction COMMIT does",
+            ));
+        }
+        Some(match verdict(text) {
+            Verdict::Read => Self::Sent("a read"),
+            Verdict::Begin => Self::Sent("it begins a transaction that only reads"),
+            Verdict::End => Self::Sent("it ends the transaction"),
+            Verdict::Write(reason) => {
+                refused("PF009", format!("this session only reads, and {reason}"))
+            }
+        })
     }
 }

@@ -72,6 +72,8 @@ SELECT 1 as db/a on listener pg (postgres, upstream db)
                   below it: stale: a session that may only read
                   equal: sealed, then logged in if db/a brought it first, else refused as conflict
                   above it: a takeover: the mark is raised, older writes settle, then sealed, then logged in (more than 281474976710656 above the mark: refused as implausible)
+  statement     goes to the server: it counts from the moment when it is sent; within a transaction COMMIT does
+                in a session that may only read: goes to the server: a read
   takeover      ends it: at once when it runs nothing, and an open transaction is rolled back; what runs is given 7s, then cancelled, then ended by the server, and waited for; a new leader waits 10s a try
   guarantee     fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of writers and of Palisade; G5 does not arise: the embedded ledger serves one process
                 the server itself says when the sessions of an older leader are gone, after an unclean restart too: no time is waited out
@@ -121,6 +123,31 @@ fn what_decides() {
     // All listeners that are meant.
     let all = Args { listener: None, ..of("orders", "u", "db/a", "3") };
     check(all, &["on listener pg", "on listener own"]);
+}
+
+#[test]
+fn how_statements_count() {
+    let config = config();
+    let check = |statement: &str, token: &str, expected: &[&str]| {
+        let args = Args { request: statement.to_owned(), ..of("orders", "u", "db/a", token) };
+        find(&config, &args, expected);
+    };
+
+    let reads = "statement     goes to the server: ";
+    check("SELECT 1", "", &[&format!("{reads}a read")]);
+    check("BEGIN", "", &[&format!("{reads}it begins a transaction that only reads")]);
+    check("COMMIT", "", &[&format!("{reads}it ends the transaction")]);
+    check("DELETE FROM t", "", &["statement     refused, PF009: this session only reads, and "]);
+    check("SELECT nextval('s')", "", &["statement     refused, PF009: ", "nextval"]);
+    let other = "in a session that may only read: refused, PF009";
+    check("DELETE FROM t", "3", &[reads, "it counts from", other]);
+    let sealed = "Palisade answers it, once the resource is sealed with token 43";
+    check("SET palisade.token = '43'", "", &[sealed]);
+    check("SHOW palisade.mark", "3", &["Palisade answers it, with the high-water mark"]);
+    check("RESET palisade.token", "3", &["statement     refused, PF010: "]);
+    let long = format!("SELECT '{}'", "x".repeat(64 * 1024));
+    check(&long, "", &["statement     refused, PF009: a statement is longer than 65536 bytes"]);
+    check(&long, "3", &["so it is not looked at", "in a session that may only read: refused"]);
 }
 
 #[test]
