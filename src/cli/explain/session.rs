@@ -67,13 +67,12 @@ pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyh
     let is_fenced = preview.session == Session::Fenced;
     line(text, "session", if is_fenced { FENCED } else { READ_ONLY })?;
     lines(text, "asked", compared(args, found, is_fenced))?;
-    if let Some(statement) = Statement::new(listener, &preview.session, &args.request) {
-        line(text, "statement", told(&statement))?;
-    }
-    if let (true, Some(in_other)) =
-        (is_fenced, Statement::new(listener, &Session::ReadOnly, &args.request))
-    {
-        line(text, "", format!("in a session that may only read: {}", told(&in_other)))?;
+    let statement = |session| Statement::new(listener, session, &args.request);
+    if let Some(here) = statement(&preview.session) {
+        line(text, "statement", told(&here))?;
+        if let Some(otherwise) = statement(&Session::ReadOnly).filter(|other| *other != here) {
+            line(text, "", format!("in a session that may only read: {}", told(&otherwise)))?;
+        }
     }
     if is_fenced {
         line(text, "takeover", takeover(found))?;
