@@ -195,7 +195,9 @@ async fn no_way_leads_out() {
                 }
             }
             cannot_write(&mut session, way[0]).await;
-            if codes.iter().all(String::is_empty) {
+            // They lead back to how the session began, which is read-only.
+            let is_harmless = matches!(way[0], "RESET ALL" | "DISCARD ALL");
+            if codes.iter().all(String::is_empty) && !is_harmless {
                 let_through.push(format!("{way:?}, simple: {is_simple}"));
             }
             let after = state(&front).await;
