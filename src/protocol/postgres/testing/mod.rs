@@ -95,9 +95,24 @@ impl Server {
             let source = format!("host=127.0.0.1 port={} user=postgres", self.port);
             let data = to.join("data");
             let mut backup = Program::named("pg_basebackup");
-            backup.args(["--checkpoint=fast", "--no-sync", "-R", "-X", "stream", "-d", &source, "-D"]);
+            backup.args([
+                "--checkpoint=fast",
+                "--no-sync",
+                "-R",
+                "-X",
+                "stream",
+                "-d",
+                &source,
+                "-D",
+            ]);
             backup.arg(&data).run();
         })
+    }
+
+    /// One for all tests that do it no harm. It ends with the process.
+    pub(in crate::protocol::postgres) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
     }
 
     fn start_with(fill: impl Fn(&Path)) -> Self {

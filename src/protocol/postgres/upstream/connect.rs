@@ -11,12 +11,12 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::framing;
+use super::super::codec::message::write;
 use super::keys::Cache;
 use super::login::{self, Account, Backend, Failure, LoginError};
 use super::settings::{Endpoint, Login, TargetSessionAttrs, Upstream};
 use super::target::{self, Traits};
-use super::wire::{Wire, WireError};
+use super::wire::{ServerError, Wire, WireError};
 use crate::net::connect::{ConnectorError, client_config, server_name, tcp};
 use crate::net::stream::Stream;
 use crate::net::tls::Alpn;
@@ -117,8 +117,10 @@ impl Connector {
     /// When the server cannot be reached, or does not answer within [`CANCEL_TIMEOUT`].
     pub async fn cancel(&self, host: usize, pid: u32, secret: &[u8]) -> io::Result<()> {
         let mut stream = self.reach(host).await.map_err(io::Error::other)?;
+        let mut packet = Vec::new();
+        write::cancel(&mut packet, pid, secret);
         let asked = async {
-            stream.write_all(&framing::cancel(pid, secret)).await?;
+            stream.write_all(&packet).await?;
             stream.flush().await?;
             // The end comes after the signal was sent. Servers end TLS without its goodbye.
             match stream.read(&mut [0; 1]).await {
@@ -210,7 +212,9 @@ impl Connector {
         let greeting = timeout(limit, logging_in).await.map_err(late)??;
         let Some(greeting) = greeting else {
             // Politely, so that the server's log has no complaint.
-            let _ = timeout(CANCEL_TIMEOUT, wire.send(&framing::message(b'X', &[]))).await;
+            let mut goodbye = Vec::new();
+            write::terminate(&mut goodbye);
+            let _ = timeout(limit, wire.send(&goodbye)).await;
             return Ok(None);
         };
         let Some((pid, secret)) = greeting.key else {
@@ -223,7 +227,11 @@ impl Connector {
     }
 
     /// For PostgreSQL before 14, which does not report it.
-    async fn ask_traits(&self, wire: &mut Wire, account: Account<'_>) -> Result<Traits, LoginError> {
+    async fn ask_traits(
+        &self,
+        wire: &mut Wire,
+        account: Account<'_>,
+    ) -> Result<Traits, LoginError> {
         let text = "SELECT pg_catalog.pg_is_in_recovery(), \
                     pg_catalog.current_setting('default_transaction_read_only')";
         let rows = wire.query(text).await.map_err(|error| LoginError::Protocol {
@@ -253,7 +261,9 @@ impl Connector {
         };
         let mut tcp = tcp(name, port).await?;
         let Some((connector, name)) = &self.tls[host] else { return Ok(Stream::Plain(tcp)) };
-        tcp.write_all(&framing::ssl_request()).await?;
+        let mut wish = Vec::new();
+        write::ssl_request(&mut wish);
+        tcp.write_all(&wish).await?;
         // One byte and no more: what follows it belongs to TLS, whoever sent it.
         match tcp.read_u8().await? {
             b'S' => {}
@@ -288,9 +298,7 @@ fn is_single(target: TargetSessionAttrs) -> bool {
 
 fn is_final(error: &LoginError) -> bool {
     match error {
-        LoginError::Refused { body, .. } => {
-            framing::error_field(body, b'C').as_deref() != Some(CANNOT_CONNECT_NOW)
-        }
+        LoginError::Refused { body, .. } => ServerError::read(body).code != CANNOT_CONNECT_NOW,
         LoginError::Auth { .. } | LoginError::UnknownRole(_) => true,
         _ => false,
     }

@@ -58,11 +58,7 @@ impl Keys {
 impl Cache {
     /// The keys of that name, off the worker where they have to be derived. `None` when the
     /// process is ending.
-    pub(super) async fn keys(
-        &self,
-        name: Name,
-        password: &Zeroizing<String>,
-    ) -> Option<Arc<Keys>> {
+    pub(super) async fn keys(&self, name: Name, password: &Zeroizing<String>) -> Option<Arc<Keys>> {
         if let Some(keys) = self.known(&name) {
             return Some(keys);
         }

@@ -50,7 +50,9 @@ impl TargetSessionAttrs {
 
 /// Whether the session itself asks to be read-only.
 pub(super) fn is_about_itself(asked: &[(String, String)]) -> bool {
-    asked.iter().any(|(name, value)| name == READ_ONLY || name == "options" && value.contains(READ_ONLY))
+    asked
+        .iter()
+        .any(|(name, value)| name == READ_ONLY || name == "options" && value.contains(READ_ONLY))
 }
 
 #[cfg(test)]
@@ -83,7 +85,10 @@ mod tests {
             Traits::reported(&reported, asked).map(|traits| traits.is_read_only)
         };
         assert_eq!(read_only(&[]), Some(true));
-        assert_eq!(read_only(&[pair("options", "-c default_transaction_read_only=on")]), Some(false));
+        assert_eq!(
+            read_only(&[pair("options", "-c default_transaction_read_only=on")]),
+            Some(false)
+        );
         assert_eq!(read_only(&[pair(READ_ONLY, "on")]), Some(false));
         assert_eq!(Traits::reported(&reported[..1], &[]), None);
     }

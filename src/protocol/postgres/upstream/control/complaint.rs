@@ -19,9 +19,10 @@ impl Complaint {
     }
 
     pub(super) fn say(&mut self, what: &str) {
-        let is_known = self.said.as_ref().is_some_and(|(said, at)| {
-            said == what && at.elapsed() < REMINDER_INTERVAL
-        });
+        let is_known = self
+            .said
+            .as_ref()
+            .is_some_and(|(said, at)| said == what && at.elapsed() < REMINDER_INTERVAL);
         if !is_known {
             tracing::error!(upstream = %self.upstream, server = self.host, "{what}");
             self.said = Some((what.to_owned(), Instant::now()));

@@ -82,9 +82,12 @@ impl Orders {
     pub(super) fn server_began(&self, began_us: i64) {
         let mut inner = self.lock();
         inner.server_began_us = Some(began_us);
-        let gone: Vec<_> = inner.waiting.iter().filter(|(_, (order, _))| {
-            order.server_began_us.is_some_and(|known| known != began_us)
-        }).map(|(id, _)| *id).collect();
+        let gone: Vec<_> = inner
+            .waiting
+            .iter()
+            .filter(|(_, (order, _))| order.server_began_us.is_some_and(|known| known != began_us))
+            .map(|(id, _)| *id)
+            .collect();
         for (order, _) in inner.waiting.values_mut() {
             order.server_began_us = Some(began_us);
         }

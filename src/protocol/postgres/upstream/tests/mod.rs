@@ -1,0 +1,6 @@
+//! Against real servers.
+
+mod control;
+mod failover;
+mod login;
+mod rig;
