@@ -1,13 +1,14 @@
 //! Connections to the servers of one upstream, and sessions on them.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::net::{UnixStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -132,6 +133,14 @@ impl Connector {
         timeout(CANCEL_TIMEOUT, asked).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// An endpoint, for people.
+    pub(super) fn place(&self, host: usize) -> String {
+        match &self.upstream.endpoints[host] {
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+            Endpoint::Unix(path) => path.display().to_string(),
+        }
+    }
+
     /// From now on this endpoint is tried first, where only one can be right.
     pub(super) fn prefer(&self, host: usize) {
         self.preferred.store(host, Ordering::Relaxed);
@@ -221,13 +230,15 @@ impl Connector {
             let why = "it gives no key to cancel with".to_owned();
             return Err(LoginError::Protocol { upstream: upstream(), why });
         };
-        let (stream, rest) = wire.into_parts();
+        let (stream, mut rest) = wire.into_parts();
+        // A session is kept for long, an empty buffer is not.
+        rest.shrink_to_fit();
         let (parameters, notices) = (greeting.parameters, greeting.notices);
         Ok(Some(Backend { stream, host, pid, secret, parameters, notices, rest }))
     }
 
     /// For PostgreSQL before 14, which does not report it.
-    async fn ask_traits(
+    pub(super) async fn ask_traits(
         &self,
         wire: &mut Wire,
         account: Account<'_>,
@@ -251,15 +262,25 @@ impl Connector {
         let late = |_| LoginError::Timeout { upstream: upstream(), limit: "connect_timeout" };
         let limit = self.upstream.connect_timeout;
         let reached = timeout(limit, self.dial(host)).await.map_err(late)?;
-        reached.map_err(|cause| LoginError::Unreachable { upstream: upstream(), cause })
+        reached.map_err(|cause| {
+            let cause = io::Error::new(cause.kind(), format!("{}: {cause}", self.place(host)));
+            LoginError::Unreachable { upstream: upstream(), cause }
+        })
     }
 
     async fn dial(&self, host: usize) -> io::Result<Stream> {
         let (name, port) = match &self.upstream.endpoints[host] {
             Endpoint::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
-            Endpoint::Tcp { host, port } => (host, *port),
+            Endpoint::Tcp { host, port } => (&**host, *port),
         };
-        let mut tcp = tcp(name, port).await?;
+        let addresses: Vec<_> = lookup_host((name, port)).await?.collect();
+        if are_several(&addresses) {
+            return Err(io::Error::other(
+                "it is the name of several servers, and what one of them runs could be asked of \
+                 another; give each server a name, and the upstream an endpoint for each",
+            ));
+        }
+        let mut tcp = tcp(&*addresses).await?;
         let Some((connector, name)) = &self.tls[host] else { return Ok(Stream::Plain(tcp)) };
         let mut wish = Vec::new();
         write::ssl_request(&mut wish);
@@ -296,10 +317,41 @@ fn is_single(target: TargetSessionAttrs) -> bool {
     matches!(target, TargetSessionAttrs::Primary | TargetSessionAttrs::ReadWrite)
 }
 
+/// Whether a name stands for more than one server, as far as can be told. One of IPv4 and one of
+/// IPv6 are taken for the same one's.
+fn are_several(addresses: &[SocketAddr]) -> bool {
+    let mut known: [Option<IpAddr>; 2] = [None; 2];
+    addresses.iter().map(SocketAddr::ip).filter(|ip| !ip.is_loopback()).any(|ip| {
+        let before = known[usize::from(ip.is_ipv6())].replace(ip);
+        before.is_some_and(|before| before != ip)
+    })
+}
+
 fn is_final(error: &LoginError) -> bool {
     match error {
         LoginError::Refused { body, .. } => ServerError::read(body).code != CANNOT_CONNECT_NOW,
         LoginError::Auth { .. } | LoginError::UnknownRole(_) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_several_servers() {
+        fn check(addresses: &[&str], expected: bool) {
+            let parsed = addresses.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 5432));
+            assert_eq!(are_several(&parsed.collect::<Vec<_>>()), expected, "{addresses:?}");
+        }
+
+        check(&[], false);
+        check(&["192.0.2.1"], false);
+        check(&["192.0.2.1", "192.0.2.1"], false);
+        check(&["192.0.2.1", "2001:db8::1"], false);
+        check(&["127.0.0.1", "::1", "127.0.1.1"], false);
+        check(&["192.0.2.1", "2001:db8::1", "192.0.2.2"], true);
+        check(&["2001:db8::1", "2001:db8::2"], true);
     }
 }

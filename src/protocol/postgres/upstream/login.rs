@@ -259,7 +259,7 @@ async fn authenticate(
             expected.verify(body).map_err(auth)?;
             Ok(Proof::Mutual)
         }
-        (7 | 8 | 9, _) => Err(Failure::Auth(
+        (7..=9, _) => Err(Failure::Auth(
             "the server asks for Kerberos or SSPI, which Palisade does not speak; give it a line \
              with `scram-sha-256` or `cert` in pg_hba.conf"
                 .into(),

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::control::{Control, session_suffix};
+use super::super::control::mend::{self, Deed};
+use super::super::control::orders::Order;
+use super::super::control::{Control, session_suffix, statements};
 use super::super::settings::{Login, Upstream};
-use super::super::wire::ServerError;
+use super::super::wire::{QueryError, ServerError, Wire};
 use super::rig::{
-    REPLICA, Session, connector, control, is_listed, session, soon, until, upstream, with_socket,
+    REPLICA, Session, connector, control, held, is_listed, session, soon, until, upstream,
+    with_socket,
 };
 use crate::protocol::postgres::testing::Server;
 
@@ -15,7 +18,7 @@ const NAME: &str = "app [palisade:another]";
 
 /// On a shared server: nobody else logs in as `other` without such a name.
 fn harmless(server: &Server, replica: &str) -> Upstream {
-    Upstream { login: super::rig::held(&["other"]), replica: replica.into(), ..upstream(&[server]) }
+    Upstream { login: held(&["other", "weak"]), replica: replica.into(), ..upstream(&[server]) }
 }
 
 #[tokio::test]
@@ -100,13 +103,38 @@ async fn a_frozen_backend_is_waited_for() {
     let connector = connector(harmless(server, "frozen"));
     let control = control(&connector);
     let session = session(&connector, "other", NAME).await;
+    let client = server.client("postgres").await;
     let pid = rustix::process::Pid::from_raw(session.pid.cast_signed()).expect("a process");
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it is there");
     let mut ending = std::pin::pin!(control.terminate(0, session.pid));
-    let early = tokio::time::timeout(Duration::from_millis(300), &mut ending).await;
+    let early = tokio::time::timeout(Duration::from_millis(150), &mut ending).await;
+    assert!(early.is_err(), "it said that a frozen process is gone");
+    // Nor does the loss of the connection that looks.
+    let text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE application_name LIKE '%[palisade-control:frozen]'";
+    assert!(client.query_one(text, &[]).await.expect("it answers").get::<_, bool>(0));
+    let early = tokio::time::timeout(Duration::from_millis(150), &mut ending).await;
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("it is there");
     assert!(early.is_err(), "it said that a frozen process is gone");
     soon("ended", ending).await;
+}
+
+#[tokio::test]
+async fn another_backend_of_the_same_pid_is_left_alone() {
+    let connector = connector(harmless(Server::shared(), "reused"));
+    let client = Server::shared().client("postgres").await;
+    let session = session(&connector, "other", NAME).await;
+    let mut wire = session_of_control(Server::shared()).await;
+    let mut ask = async |began_us| {
+        let order = Order { pid: session.pid, began_us, server_began_us: None };
+        let rows = wire.query(&statements::terminate(&[(7, order)])).await.expect("it answers");
+        statements::remaining(&rows).expect("it is understood")
+    };
+    assert_eq!(ask(Some(1)).await, []);
+    assert!(is_listed(&client, session.pid).await);
+    let [(7, began_us @ Some(_))] = ask(None).await[..] else { panic!("it is there") };
+    until("it is gone", async || !is_listed(&client, session.pid).await).await;
+    assert_eq!(ask(began_us).await, []);
 }
 
 #[tokio::test]
@@ -151,7 +179,7 @@ async fn what_an_earlier_process_has_left_is_swept() {
     let bare = session(&connector, "other", "psql").await;
     let anothers = session(&connector, "app", NAME).await;
     let mut own = upstream(&[&server]);
-    own.login = super::rig::held(&["weak"]);
+    own.login = held(&["weak"]);
     let stranger = session(&super::rig::connector(own), "weak", "psql").await;
     let client = server.client("postgres").await;
 
@@ -171,11 +199,12 @@ async fn what_an_earlier_process_has_left_is_swept() {
 
 #[tokio::test]
 async fn in_pass_through_only_the_name_tells() {
-    let server = Server::start();
-    let holding = connector(upstream(&[&server]));
+    let server = Server::shared();
+    let holding = connector(upstream(&[server]));
     let bare = session(&holding, "app", "psql").await;
-    let ours = session(&holding, "app", &format!("psql{}", session_suffix(REPLICA))).await;
-    let passing = Upstream { login: Login::PassThrough, ..with_socket(&server) };
+    let ours = session(&holding, "app", &format!("psql{}", session_suffix("passing"))).await;
+    let passing =
+        Upstream { login: Login::PassThrough, replica: "passing".into(), ..with_socket(server) };
     let control = control(&connector(passing));
     assert_eq!(soon("swept", control.swept()).await, 1);
     let client = server.client("postgres").await;
@@ -183,11 +212,38 @@ async fn in_pass_through_only_the_name_tells() {
     assert!(!is_listed(&client, ours.pid).await);
 }
 
+/// One that must not be ended does not keep the others from it.
+#[tokio::test]
+async fn a_superuser_hides_nobody() {
+    let server = Server::shared();
+    let holding = connector(Upstream { login: held(&["postgres", "app"]), ..with_socket(server) });
+    let control = control(&connector(harmless(server, "super")));
+    let untouchable = session(&holding, "postgres", NAME).await;
+    let mut still = std::pin::pin!(control.terminate(0, untouchable.pid));
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut still).await;
+    assert!(early.is_err());
+    let other = session(&holding, "app", NAME).await;
+    soon("ended", control.terminate(0, other.pid)).await;
+    let client = server.client("postgres").await;
+    assert!(is_listed(&client, untouchable.pid).await);
+    drop(untouchable);
+    soon("it has ended by itself", still).await;
+}
+
+async fn session_of_control(server: &Server) -> Wire {
+    let connector = connector(Upstream { login: held(&["control"]), ..upstream(&[server]) });
+    Session::new(connector.log_in("control", "postgres", &[]).await.expect("a session")).wire
+}
+
+fn terminate_one(pid: u32) -> String {
+    format!("SELECT pg_terminate_backend({pid})")
+}
+
 /// A role without rights says which it needs, ends nothing, and goes on once it has them.
 #[tokio::test]
 async fn rights_that_are_missing_are_named() {
-    let server = Server::start();
-    let mut weak = harmless(&server, "weak");
+    let server = Server::shared();
+    let mut weak = harmless(server, "weak");
     weak.control_role = "weak".into();
     weak.control_password = super::rig::password("weak");
     let connector = connector(weak);
@@ -199,6 +255,11 @@ async fn rights_that_are_missing_are_named() {
     assert!(early.is_err());
     let client = server.client("postgres").await;
     assert!(is_listed(&client, session.pid).await);
+    let mut refused = self::session(&connector, "weak", NAME).await;
+    let error = refused.wire.query(&terminate_one(session.pid)).await.expect_err("it may not");
+    let QueryError::Refused(error) = error else { panic!("{error}") };
+    let mend = mend::mend(Deed::Terminate, &error, "weak");
+    assert_eq!(mend, "type: GRANT pg_signal_backend TO \"weak\";");
     let text = "GRANT pg_signal_backend TO weak";
     client.batch_execute(text).await.expect("it does");
     soon("ended", ending).await;

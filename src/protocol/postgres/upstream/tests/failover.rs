@@ -1,8 +1,9 @@
 //! Several servers: which of them is good enough, and what happens when another is promoted.
 
-use super::super::login::LoginError;
+use super::super::login::{Account, LoginError};
 use super::super::settings::{TargetSessionAttrs, Upstream};
-use super::rig::{Session, connector, control, session, soon, until, upstream};
+use super::super::target::Traits;
+use super::rig::{Session, connector, control, password, session, soon, until, upstream};
 use crate::protocol::postgres::testing::Server;
 
 #[tokio::test]
@@ -23,6 +24,20 @@ async fn a_primary_its_standby_and_a_promotion() {
         let connector = connector(Upstream { target, ..servers() });
         let backend = connector.log_in("app", "postgres", &[]).await.expect("a session");
         assert_eq!(backend.host, expected, "{target:?}");
+    }
+    // As servers before 14 have to be asked.
+    for (server, is_standby) in [(&standby, true), (&primary, false)] {
+        let connector = connector(upstream(&[server]));
+        let mut session = session(&connector, "app", "").await;
+        let account = Account {
+            role: "app",
+            password: &password("app"),
+            is_control: false,
+            database: "postgres",
+            parameters: &[],
+        };
+        let traits = connector.ask_traits(&mut session.wire, account).await.expect("it answers");
+        assert_eq!(traits, Traits { is_standby, is_read_only: false });
     }
     let none = connector(Upstream { target: TargetSessionAttrs::Standby, ..upstream(&[&primary]) });
     let error = none.log_in("app", "postgres", &[]).await.expect_err("there is none");

@@ -174,6 +174,7 @@ async fn a_cancel_reaches_the_backend() {
 async fn the_control_role_has_a_password_of_its_own() {
     let mut upstream = upstream(&[Server::shared()]);
     upstream.login = Login::PassThrough;
+    upstream.replica = "own".into();
     upstream.control_role = "app".into();
     upstream.control_password = password("app");
     let control = super::rig::control(&connector(upstream));

@@ -2,5 +2,6 @@
 
 mod control;
 mod failover;
+mod hostile;
 mod login;
 mod rig;
