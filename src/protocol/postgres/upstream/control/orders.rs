@@ -101,3 +101,44 @@ impl Orders {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_done(waiting: &mut oneshot::Receiver<()>) -> bool {
+        waiting.try_recv().is_ok()
+    }
+
+    #[test]
+    fn another_start_of_the_server_ends_what_was_there_before() {
+        let orders = Orders::default();
+        let mut early = orders.give(1);
+        orders.server_began(100);
+        assert!(!is_done(&mut early), "nothing was known when it was given");
+        let mut late = orders.give(2);
+        orders.server_began(100);
+        assert!(!is_done(&mut late));
+        orders.server_began(200);
+        assert!(is_done(&mut early) && is_done(&mut late));
+        let mut after = orders.give(1);
+        orders.server_began(200);
+        assert!(!is_done(&mut after) && !orders.is_empty());
+    }
+
+    #[test]
+    fn the_same_pid_twice_is_two_backends() {
+        let orders = Orders::default();
+        let (mut first, mut second) = (orders.give(7), orders.give(7));
+        orders.seen(0, Some(10));
+        orders.seen(0, Some(20));
+        orders.seen(1, Some(20));
+        let began: Vec<_> =
+            orders.pending(None, 10).iter().map(|(_, order)| order.began_us).collect();
+        assert_eq!(began, [Some(10), Some(20)]);
+        orders.done(0);
+        assert!(is_done(&mut first) && !is_done(&mut second));
+        assert_eq!(orders.pending(Some(0), 10).len(), 1);
+        assert_eq!(orders.pending(Some(1), 10).len(), 0);
+    }
+}
