@@ -1,6 +1,8 @@
 //! PostgreSQL's frontend/backend protocol, fenced: one client session is one backend session.
 
 #[allow(dead_code, reason = "the session that uses it is being built")]
+mod cancel;
+#[allow(dead_code, reason = "the session that uses it is being built")]
 mod codec;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

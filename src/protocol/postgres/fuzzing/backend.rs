@@ -189,6 +189,7 @@ impl Backend {
                 }
             }
             Message::Parse { fails: true } => self.fail(),
+            Message::Parse { .. } | Message::Bind if self.status == Status::Failed => self.fail(),
             Message::Parse { fails: false } => self.reply(b'1'),
             Message::Bind => self.reply(b'2'),
             Message::Describe => self.reply(b'n'),
