@@ -168,7 +168,8 @@ impl Backend {
     }
 
     fn read(&mut self, message: Message) {
-        if self.is_skipping && !matches!(message, Message::Sync | Message::Terminate) {
+        let is_read = matches!(message, Message::Sync | Message::Terminate | Message::Password);
+        if self.is_skipping && !is_read {
             self.is_odd |= matches!(message.tag(), b'Q' | b'F');
             return;
         }
@@ -239,8 +240,9 @@ impl Backend {
     }
 
     fn execute(&mut self, statement: Statement) {
-        let is_end = matches!(statement, Statement::Commit | Statement::Rollback);
-        if self.status == Status::Failed && !is_end {
+        let is_fine =
+            [Statement::Commit, Statement::Rollback, Statement::Empty].contains(&statement);
+        if self.status == Status::Failed && !is_fine {
             return self.fail();
         }
         match statement {

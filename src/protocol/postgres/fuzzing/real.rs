@@ -34,7 +34,7 @@ fn sql(statement: Statement) -> &'static str {
     match statement {
         Statement::Read => "SELECT 1 UNION ALL SELECT 2",
         Statement::Write => "INSERT INTO model.fine VALUES (1)",
-        Statement::Fail => "SELECT 1/0",
+        Statement::Fail => "SELECT 1/(random()*0)::int",
         Statement::Begin => "BEGIN",
         Statement::Commit => "COMMIT",
         Statement::Rollback => "ROLLBACK",
@@ -184,6 +184,8 @@ fn a_server_does_as_the_model() {
                 // Whether it can be bound depends on the transaction.
                 Message::Query([Statement::CopyBoth]) | Message::Execute(Statement::Commit) => {}
                 Message::Bind => {}
+                // What was not flushed before it is not sent.
+                Message::Terminate => {}
                 Message::Execute(_) => messages.extend([Message::Bind, message]),
                 _ => messages.push(message),
             }
