@@ -60,6 +60,12 @@ impl Front {
         front
     }
 
+    /// Everything but the start of Palisade, which ends the sessions of its roles that go around
+    /// it.
+    pub fn prepared() -> Self {
+        Self::prepare(tempfile::tempdir().unwrap(), &Choice::default())
+    }
+
     /// Everything but the start of Palisade, in that folder.
     pub fn prepare(dir: TempDir, choice: &Choice) -> Self {
         let certs = Certs::issue(dir.path());
