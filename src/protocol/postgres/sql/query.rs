@@ -7,12 +7,16 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token as Theirs, TokenWithSpan, Tokenizer};
 
 use super::read::Reason;
-use super::scan::{Token, scan};
+use super::scan::{Kind, Token, scan};
 use super::utility::setting;
 use super::{agree, calls, tree};
 
-/// How many tokens a query may have: its tree is built and dropped on the stack.
+/// How many tokens a query may have, without the literals of lists: its tree, which may be as deep
+/// as there are operators in a chain, is dropped on the stack. tests/size.rs holds the stack to 1 MiB.
 const TOKENS_MAX: usize = 4_096;
+
+/// How many joins: sqlparser takes some stack for each that it has not seen the ON of.
+const JOINS_MAX: usize = 100;
 
 /// Levels of parentheses, subqueries and the like.
 const DEPTH_MAX: usize = 100;
@@ -34,10 +38,13 @@ pub(super) fn reads(text: &str, tokens: &[Token<'_>]) -> Result<(), Reason> {
 /// Why it does not.
 pub(super) fn text_reads(text: &str) -> Result<(), Reason> {
     let ours = scan(text).map_err(|error| Reason::unknown(error.0))?;
-    if ours.len() > TOKENS_MAX {
+    if weight(&ours) > TOKENS_MAX {
         return Err(Reason::fixed(
             "the statement has more words than are looked at: send values as parameters",
         ));
+    }
+    if ours.iter().filter(|token| token.is("join")).count() > JOINS_MAX {
+        return Err(Reason::fixed("the statement has more joins than are looked at"));
     }
     let dialect = PostgreSqlDialect {};
     let unread = || Reason::unknown("two readers split it up differently");
@@ -95,4 +102,13 @@ fn without_only(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         before = Some(keyword);
     }
     kept
+}
+
+/// The number of tokens, without those of plain lists: `1, 2, 3`.
+fn weight(tokens: &[Token<'_>]) -> usize {
+    let literal = |token: &Token<'_>| {
+        !matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Punctuation | Kind::Operator)
+    };
+    let pairs = tokens.windows(2).filter(|pair| pair[0].is_sign(",") && literal(&pair[1]));
+    tokens.len() - 2 * pairs.count()
 }
