@@ -12,7 +12,7 @@
 
 mod answers;
 mod cancel;
-mod codec;
+pub(crate) mod codec;
 mod farewell;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
