@@ -23,9 +23,10 @@ fn told(front: &Front, way: &Way, mut command: Command) -> String {
 }
 
 /// The same both ways.
-fn same(front: &Front, make: impl Fn(&Way) -> Command) -> String {
+async fn same(front: &mut Front, make: impl Fn(&Way) -> Command) -> String {
     let (direct, through) = (front.direct("app"), front.way("leader-a", "app", TOKEN));
     let expected = told(front, &direct, make(&direct));
+    front.run().await;
     let got = told(front, &through, make(&through));
     assert!(expected == got, "on the server itself:\n{expected}\nthrough Palisade:\n{got}");
     got
@@ -33,22 +34,24 @@ fn same(front: &Front, make: impl Fn(&Way) -> Command) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql() {
-    let front = Front::start().await;
-    let said = same(&front, |_| {
+    let mut front = Front::prepared();
+    let said = same(&mut front, |_| {
         let mut command = Command::new(binary("psql"));
         command.arg("-X").arg("-e").arg("-f").arg(script("check_psql.sql"));
         command
-    });
+    })
+    .await;
     assert!(said.contains("noticed") && said.contains("COPY 5"), "{said}");
 }
 
 async fn by_python(name: &str) {
-    let front = Front::start().await;
-    let said = same(&front, |_| {
+    let mut front = Front::prepared();
+    let said = same(&mut front, |_| {
         let mut command = python("python3");
         command.arg(script(name));
         command
-    });
+    })
+    .await;
     assert!(said.contains("\ndone"), "{said}");
 }
 
@@ -71,17 +74,18 @@ async fn jdbc() {
         eprintln!("SKIPPED: no JDK, or no libpostgresql-jdbc-java");
         return;
     }
-    let front = Front::start().await;
-    let said = same(&front, |way| {
+    let mut front = Front::prepared();
+    let said = same(&mut front, |way| {
         let mut command = Command::new("java");
         command.args(["-XX:TieredStopAtLevel=1", "-cp"]).arg(jar).arg(script("CheckJdbc.java"));
         // It wants the key in another format.
-        let uri = way.uri().replace(".key", ".pk8");
+        let uri = way.uri().replace("%2Ekey", "%2Epk8");
         let (user, rest) = uri.trim_start_matches("postgresql://").split_once('@').unwrap();
         let (user, password) = user.split_once(':').unwrap_or((user, ""));
         command.env("URL", format!("jdbc:postgresql://{rest}&user={user}&password={password}"));
         command
-    });
+    })
+    .await;
     assert!(said.contains("\ndone"), "{said}");
 }
 
@@ -93,15 +97,16 @@ async fn node_postgres() {
         eprintln!("SKIPPED: no node-postgres in {}", node.display());
         return;
     }
-    let front = Front::start().await;
+    let mut front = Front::prepared();
     let door = front.door("leader-a");
-    let said = same(&front, |way| {
+    let said = same(&mut front, |way| {
         let mut command = Command::new("node");
         command.arg(script("check_node_pg.js")).env("NODE_PATH", node.join("node_modules"));
         if way.uri().contains("sslcert") {
             command.env("CA", &door.ca).env("CERT", &door.chain).env("KEY", &door.key);
         }
         command
-    });
+    })
+    .await;
     assert!(said.contains("\ndone"), "{said}");
 }

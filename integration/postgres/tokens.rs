@@ -97,7 +97,7 @@ async fn a_client_names_its_resource_where_the_rule_lets_it() {
     assert_eq!(one.farewell().await.code(), "PF001");
     assert_eq!(two.value("SELECT 1").await, "1");
     assert_eq!(shown(&mut next).await, ["34", "pg/app/one", "34"]);
-    for name in ["", "a/b", ".."] {
+    for name in ["", "a/b"] {
         let refused = front.session("leader-a", "app", &named("40", name)).await;
         let told = refused.err().unwrap_or_else(|| panic!("{name:?} was taken"));
         assert_eq!(told.severity(), "FATAL", "{told:?}");
@@ -185,6 +185,13 @@ async fn what_else_is_said_of_the_settings_is_refused() {
         let told = session.extended(sql, &[]).await;
         assert_eq!((told.code(), told.status), ("PF010", Some('I')), "{sql}: {told:?}");
         assert!(!told.error().hint().is_empty(), "{told:?}");
+    }
+    // Another spelling of the same name: understood or refused, but never the server's.
+    for sql in ["SET \"palisade.token\" = '33'", "SET \"palisade\".token = '33'"] {
+        let answer = session.simple(sql).await;
+        assert!(["", "PF010"].contains(&answer.code()), "{answer:?}");
+        let known = "SELECT current_setting('pali' || 'sade.token', true) IS NULL";
+        assert_eq!(session.value(known).await, "t", "the server has heard {sql}");
     }
     for (sql, code) in [
         ("SET palisade.token = 'x'", "PF005"),

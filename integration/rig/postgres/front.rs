@@ -60,6 +60,12 @@ impl Front {
         front
     }
 
+    /// Everything but the start of Palisade, which ends the sessions of its roles that go around
+    /// it.
+    pub fn prepared() -> Self {
+        Self::prepare(tempfile::tempdir().unwrap(), &Choice::default())
+    }
+
     /// Everything but the start of Palisade, in that folder.
     pub fn prepare(dir: TempDir, choice: &Choice) -> Self {
         let certs = Certs::issue(dir.path());
@@ -81,6 +87,11 @@ impl Front {
     pub async fn run(&mut self) {
         self.launch();
         self.ready().await;
+        let swept = "palisade_postgres_swept{listener=\"main\"} 1";
+        crate::rig::eventually("what was there before has ended", async || {
+            self.operator().get("/metrics").await.text().contains(swept)
+        })
+        .await;
     }
 
     /// Starts Palisade (again), and does not wait.
