@@ -213,7 +213,8 @@ async fn every_metric_of_postgres_is_there_and_moves() {
         let told = text.lines().find_map(|told| told.strip_prefix(&line));
         told.map(|value| value.parse::<f64>().unwrap())
     };
-    let (stale, away) = (",rule=\"whole\",reason=\"stale\"", ",rule=\"whole\",reason=\"upstream_unavailable\"");
+    let (stale, away) =
+        (",rule=\"whole\",reason=\"stale\"", ",rule=\"whole\",reason=\"upstream_unavailable\"");
     // The first one of each has to show as an increase.
     let text = metrics(&front).await;
     for (name, labels) in [

@@ -77,7 +77,9 @@ impl Database {
             removed
         };
         removing.await.map(drop).with_context(|| {
-            format!("the schema {SCHEMA} could not be removed; DROP SCHEMA {SCHEMA} CASCADE does it")
+            format!(
+                "the schema {SCHEMA} could not be removed; DROP SCHEMA {SCHEMA} CASCADE does it"
+            )
         })
     }
 }
