@@ -98,7 +98,10 @@ async fn what_the_story_cannot_have_is_told_with_the_mend() {
         assert!(!status.success() && said.contains(why), "{why}: {said}");
         assert!(!said.contains("-secret"), "{said}");
     };
-    check(on(&server, "reader:reader-secret", ""), "GRANT CREATE ON DATABASE \"app\" TO \"reader\"");
+    check(
+        on(&server, "reader:reader-secret", ""),
+        "GRANT CREATE ON DATABASE \"app\" TO \"reader\"",
+    );
     check(on(&server, "app:wrong-secret", ""), "password authentication failed");
     check(on(&server, "app", ""), "asks for a password");
     check(on(&server, "app:app-secret", "?sslmode=verify-full"), "without TLS");

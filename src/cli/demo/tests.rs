@@ -42,15 +42,19 @@ async fn play(is_compared: bool) -> Outcome {
 async fn updates_are_lost_without_a_fence_and_with_a_check_on_arrival() {
     for is_compared in [false, true] {
         let outcome = play(is_compared).await;
-        let expected = Outcome { accepted: 7, stored: 4, lost: 3, late: StatusCode::OK.to_string() };
+        let expected =
+            Outcome { accepted: 7, stored: 4, lost: 3, late: StatusCode::OK.to_string() };
         assert_eq!(outcome, expected, "compared: {is_compared}");
     }
 }
 
 #[test]
 fn the_story_is_judged_by_what_it_shows() {
-    let outcome = |[accepted, stored, lost]: [usize; 3], late: &str| {
-        Outcome { accepted, stored, lost, late: late.to_owned() }
+    let outcome = |[accepted, stored, lost]: [usize; 3], late: &str| Outcome {
+        accepted,
+        stored,
+        lost,
+        late: late.to_owned(),
     };
     let (lost, kept) = (outcome([7, 4, 3], "UPDATE 1"), outcome([6, 6, 0], "PF001"));
     let silent = outcome([6, 6, 0], "57P01");

@@ -95,7 +95,8 @@ impl Metrics {
     pub(super) fn new(listener: &Arc<str>, rules: &Rules) -> Self {
         // What alerts look at is begun at zero, so that the first one shows as an increase.
         let refused = |rule: Arc<str>, reason: &'static str| {
-            let labels = [("listener", listener.clone()), ("rule", rule), ("reason", reason.into())];
+            let labels =
+                [("listener", listener.clone()), ("rule", rule), ("reason", reason.into())];
             counter!(REFUSED_TOTAL, &labels).increment(0);
         };
         for rule in rules.iter() {

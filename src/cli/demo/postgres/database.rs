@@ -73,7 +73,9 @@ impl Database {
             session.query(&text).await
         };
         removing.await.map(drop).with_context(|| {
-            format!("the schema {SCHEMA} could not be removed; DROP SCHEMA {SCHEMA} CASCADE does it")
+            format!(
+                "the schema {SCHEMA} could not be removed; DROP SCHEMA {SCHEMA} CASCADE does it"
+            )
         })
     }
 }

@@ -87,9 +87,7 @@ impl Play {
             (Seal::Nothing, false) => {
                 (Tone::Plain, "nothing there to seal with; A's session stays".to_owned())
             }
-            (Seal::Noted, false) => {
-                (Tone::Plain, format!("{TOKEN_B} is noted; A's session stays"))
-            }
+            (Seal::Noted, false) => (Tone::Plain, format!("{TOKEN_B} is noted; A's session stays")),
         })
     }
 
