@@ -19,6 +19,7 @@ mod limits;
 mod naive;
 mod operators;
 mod origin;
+mod postgres;
 mod rig;
 mod s3_modes;
 mod shipped;

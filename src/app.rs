@@ -13,15 +13,15 @@ use tokio::time::Instant;
 
 use crate::admin::{self, ListenerInfo, Readiness};
 use crate::audit::{self, Audit};
-use crate::config::{Config, Ledger as LedgerChoice};
+use crate::config::{self, Config, Ledger as LedgerChoice};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::{Embedded, OpenError};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::{self, BindError, Server, Workers};
-use crate::net::tls::{Alpn, LoadError, TlsStore};
-use crate::protocol::http::{Flavor, Front, Listener};
-use serve::HttpHandler;
+use crate::net::tls::{Alpn, LoadError, ServerTls, TlsStore};
+use crate::protocol::{http, postgres};
+use serve::{HttpHandler, PostgresHandler, Served};
 
 /// How long the audit log may take to be durable at the end.
 const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ pub enum StartError {
 
 /// A Palisade that serves.
 pub struct Running {
-    listeners: Vec<(Arc<str>, Server, Arc<HttpHandler>)>,
+    listeners: Vec<(Arc<str>, Server, Served)>,
     admin_address: SocketAddr,
     admin_server: Option<Server>,
     tasks: Vec<JoinHandle<()>>,
@@ -95,13 +95,14 @@ pub struct Ended {
 /// # Errors
 /// The first thing that is wrong.
 pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running, StartError> {
+    describe_metrics();
     let audit = Audit::open(config.audit.clone()).map_err(StartError::Audit)?;
     let LedgerChoice::Embedded { path, settings } = config.ledger.clone();
     let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
     let ledger: Arc<dyn Ledger> = Arc::new(opening.await.map_err(std::io::Error::other)??);
     let gate =
         Arc::new(Gate::new(Arc::clone(&ledger), config.gate, audit.clone(), Handle::current()));
-    for rule in config.listeners.iter().flat_map(|listener| listener.rules.iter()) {
+    for rule in config.listeners.iter().flat_map(|listener| listener.rules().iter()) {
         gate.count_rule(&rule.name);
     }
     let readiness = Readiness::new(config.listeners.iter().map(describe));
@@ -128,7 +129,10 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
         )
         .await?;
     for listener in config.listeners {
-        running.start_listener(listener, &instance)?;
+        match listener {
+            config::Listener::Http(listener) => running.start_http(listener, &instance)?,
+            config::Listener::Postgres(listener) => running.start_postgres(listener)?,
+        }
     }
     let Running { audit, ledger, .. } = &running;
     let unclean = ledger.ended_uncleanly();
@@ -263,45 +267,99 @@ impl Running {
         Ok(())
     }
 
-    fn start_listener(&mut self, listener: Listener, instance: &str) -> Result<(), StartError> {
-        let name = Arc::clone(&listener.name);
-        let tls =
-            TlsStore::open(Arc::clone(&name), listener.tls.clone(), &[Alpn::Http2, Alpn::Http1])
-                .map_err(|error| StartError::Tls { listener: Arc::clone(&name), error })?;
-        let bound = listen::Listener::bind(Arc::clone(&name), &listener.addresses)?;
+    fn start_http(&mut self, listener: http::Listener, instance: &str) -> Result<(), StartError> {
+        let (gate, audit) = (Arc::clone(&self.gate), self.audit.clone());
+        let workers = self.workers.count();
         let limits = listen::Limits {
             connections_max: listener.limits.connections_max,
             connections_per_identity_max: listener.limits.connections_per_identity_max,
             handshake_timeout: listener.limits.handshake_timeout,
         };
-        let front = Front::new(listener, Arc::clone(&self.gate), self.audit.clone(), instance)
-            .map_err(|error| StartError::Connector { listener: Arc::clone(&name), error })?;
-        let handler = Arc::new(HttpHandler::new(front, self.workers.count()));
-        let server = bound.serve(tls, limits, &self.workers, Arc::clone(&handler))?;
+        let (name, tls) = (Arc::clone(&listener.name), listener.tls.clone());
+        let bound = Bound::new(name, tls, &[Alpn::Http2, Alpn::Http1], &listener.addresses)?;
+        let front = http::Front::new(listener, gate, audit, instance)
+            .map_err(|error| StartError::Connector { listener: bound.name.clone(), error })?;
+        let handler = Arc::new(HttpHandler::new(front, workers));
+        self.serve(bound, limits, Arc::clone(&handler), Served::Http(handler))
+    }
+
+    fn start_postgres(&mut self, listener: postgres::Listener) -> Result<(), StartError> {
+        let (gate, audit) = (Arc::clone(&self.gate), self.audit.clone());
+        let limits = listen::Limits {
+            connections_max: listener.limits.connections_max,
+            connections_per_identity_max: listener.limits.connections_per_identity_max,
+            handshake_timeout: listener.limits.handshake_timeout,
+        };
+        let (name, tls) = (Arc::clone(&listener.name), listener.tls.clone());
+        let bound = Bound::new(name, tls, &[Alpn::Postgres], &listener.addresses)?;
+        let front = postgres::Front::new(listener, gate, audit, Handle::current())
+            .map_err(|error| StartError::Connector { listener: bound.name.clone(), error })?;
+        let handler = Arc::new(PostgresHandler(front));
+        self.serve(bound, limits, Arc::clone(&handler), Served::Postgres(handler))
+    }
+
+    fn serve(
+        &mut self,
+        bound: Bound,
+        limits: listen::Limits,
+        handler: Arc<impl listen::Handler>,
+        served: Served,
+    ) -> Result<(), StartError> {
+        let Bound { name, tls, listener } = bound;
+        let server = listener.serve(tls, limits, &self.workers, handler)?;
         self.readiness.listener_up(&name, server.local_addrs());
         for address in server.local_addrs() {
             tracing::info!(listener = %name, %address, "serving");
         }
-        self.listeners.push((name, server, handler));
+        self.listeners.push((name, server, served));
         Ok(())
     }
 }
 
-fn describe(listener: &Listener) -> ListenerInfo {
-    let speaks = match listener.flavor {
-        Flavor::Http => "http",
-        Flavor::S3(_) => "s3",
-    };
-    let slowest = listener.rules.iter().map(|rule| rule.settle_timeout).max();
-    let guarantee = match slowest {
-        None => "no rule: every request is refused".to_owned(),
-        Some(settle) => format!(
+/// A listener that can be served.
+struct Bound {
+    name: Arc<str>,
+    tls: Arc<TlsStore>,
+    listener: listen::Listener,
+}
+
+impl Bound {
+    fn new(
+        name: Arc<str>,
+        tls: ServerTls,
+        alpn: &[Alpn],
+        addresses: &[SocketAddr],
+    ) -> Result<Self, StartError> {
+        let tls = TlsStore::open(Arc::clone(&name), tls, alpn)
+            .map_err(|error| StartError::Tls { listener: Arc::clone(&name), error })?;
+        let listener = listen::Listener::bind(Arc::clone(&name), addresses)?;
+        Ok(Self { name, tls, listener })
+    }
+}
+
+/// Says what the metrics of each part mean; telemetry says it of the shared ones.
+fn describe_metrics() {
+    crate::ledger::metrics::describe();
+    crate::net::metrics::describe();
+    http::metrics::describe();
+    postgres::describe_metrics();
+}
+
+fn describe(listener: &config::Listener) -> ListenerInfo {
+    let slowest = listener.rules().iter().map(|rule| rule.settle_timeout).max();
+    let guarantee = match (slowest, listener) {
+        (None, config::Listener::Http(_)) => "no rule: every request is refused".to_owned(),
+        (None, config::Listener::Postgres(_)) => "no rule: every session is refused".to_owned(),
+        (Some(settle), config::Listener::Http(_)) => format!(
             "stale writes are refused; kept as long as the store applies nothing later than {} \
              after a request's last byte without having answered it",
-            crate::config::show_duration(settle)
+            config::show_duration(settle)
         ),
+        (Some(_), config::Listener::Postgres(_)) => "stale sessions are ended; kept through the \
+             server itself, which says that they are gone (pg_terminate_backend)"
+            .to_owned(),
     };
-    ListenerInfo { name: Arc::clone(&listener.name), speaks, guarantee }
+    ListenerInfo { name: Arc::clone(listener.name()), speaks: listener.protocol(), guarantee }
 }
 
 /// Tells this process from every other one, for the loop guard.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 mod certs;
 mod client;
 mod config;
+pub mod postgres;
 mod process;
 mod stores;
 

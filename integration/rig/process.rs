@@ -131,6 +131,21 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// SIGINT.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// SIGQUIT.
+    pub fn quit(&self) {
+        self.signal(Signal::QUIT);
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGSTOP: from now on it does nothing, and does not know.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

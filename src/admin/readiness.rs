@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 pub struct ListenerInfo {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// What is spoken on it: `http`, `s3`.
+    /// What is spoken on it: `http`, `s3`, `postgres`.
     pub speaks: &'static str,
     /// Which guarantee its rules give, in a sentence.
     pub guarantee: String,

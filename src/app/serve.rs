@@ -2,9 +2,41 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::net::listen::{Connection, Handler};
+use tokio::net::TcpStream;
+
+use crate::net::listen::{Connection, Handler, Prelude};
 use crate::net::tls::Alpn;
 use crate::protocol::http::{Front, Service, serve_connection};
+use crate::protocol::postgres;
+
+/// What serves a listener, to be waited for at the end.
+pub(super) enum Served {
+    Http(Arc<HttpHandler>),
+    Postgres(Arc<PostgresHandler>),
+}
+
+impl Served {
+    /// Resolves when nothing goes on for a client that is gone.
+    pub(super) async fn finished(&self) {
+        match self {
+            Self::Http(handler) => handler.finished().await,
+            Self::Postgres(handler) => handler.0.finished().await,
+        }
+    }
+}
+
+/// Serves PostgreSQL.
+pub(super) struct PostgresHandler(pub(super) Arc<postgres::Front>);
+
+impl Handler for PostgresHandler {
+    async fn prelude(&self, stream: &mut TcpStream) -> std::io::Result<Prelude> {
+        self.0.prelude(stream).await
+    }
+
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        postgres::serve_connection(Arc::clone(&self.0), connection).await;
+    }
+}
 
 /// Serves HTTP and S3: what a worker has of a listener is made when its first connection comes.
 pub(super) struct HttpHandler {

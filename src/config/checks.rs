@@ -7,10 +7,11 @@ use toml::Spanned;
 use super::listeners::{self, Protocol};
 use super::resources::Entry;
 use super::section::Report;
+use super::sessions;
 use super::upstreams;
 use super::values::show_duration;
 use crate::admin;
-use crate::rules::{CommitPoint, Rule};
+use crate::rules::{CommitPoint, Pattern, Rule};
 
 /// More tries than that, and a takeover is a nuisance.
 const TAKEOVER_TRIES_MAX: u128 = 10;
@@ -52,12 +53,37 @@ pub(super) fn unused(
     upstreams: &[upstreams::Entry],
     listeners: &[listeners::Entry<'_>],
 ) {
-    if listeners.iter().any(|listener| listener.upstream.is_none()) {
+    if !listeners.iter().all(listeners::Entry::has_upstream) {
         return;
     }
     for upstream in upstreams.iter().filter(|upstream| !upstream.used.get()) {
         let message = format!("no listener uses upstream \"{}\"", upstream.name.get_ref());
         report.warn(&upstream.name.span(), message, "leave it out, or name it in a listener");
+    }
+}
+
+/// No two upstreams with one server and one `replica`: each ends the sessions of the other when
+/// it starts.
+pub(super) fn replicas(report: &Report<'_>, upstreams: &[upstreams::Entry]) {
+    let servers = |entry: &upstreams::Entry| match &entry.server {
+        upstreams::Server::Postgres(servers) => servers.clone(),
+        upstreams::Server::Http(_) => None,
+    };
+    for (at, entry) in upstreams.iter().enumerate() {
+        let Some(ours) = servers(entry) else { continue };
+        let twin = upstreams[..at].iter().filter_map(servers).find(|theirs| {
+            theirs.replica == ours.replica
+                && ours.endpoints.iter().any(|endpoint| theirs.endpoints.contains(endpoint))
+        });
+        if let Some(theirs) = twin {
+            let message = format!(
+                "this has a server of upstream \"{}\" and the same `replica`: each would end the \
+                 sessions of the other",
+                theirs.name
+            );
+            let mend = "name that upstream in both listeners, or write another `replica`";
+            report.error(&entry.name.span(), message, mend);
+        }
     }
 }
 
@@ -71,7 +97,7 @@ pub(super) fn rules(report: &Report<'_>, rules: &[Entry<'_>], listeners: &[liste
         }
         unreachable(report, rule, earlier, listeners);
         for other in earlier.iter().filter(|o| o.rule.resource.overlaps(&rule.rule.resource)) {
-            shared(report, rule, other);
+            shared(report, rule, other, listeners);
         }
     }
 }
@@ -92,9 +118,9 @@ fn unreachable(
             .iter()
             .find(|other| other.is_on(name) && other.rule.pattern.covers(pattern))
             .map(|other| (format!("rule \"{}\"", other.rule.name), "put the narrower rule first"));
-        let reserved = format!("{}/**", listener.prefix);
-        let reserved = crate::rules::Pattern::parse(&reserved).ok();
+        let reserved = listener.prefix().map(|prefix| format!("{prefix}/**"));
         let reserved = reserved
+            .and_then(|reserved| Pattern::parse(&reserved).ok())
             .filter(|reserved| reserved.covers(pattern))
             .map(|_| ("the reserved prefix".to_owned(), "write another `path` or `prefix`"));
         match cover.or(reserved) {
@@ -111,7 +137,12 @@ fn unreachable(
 /// Two rules may guard one resource only when that is plainly meant (the very same
 /// template), and when they agree on what holds for the resource as a whole. The commit
 /// point is of each write, so there they may differ.
-fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
+fn shared(
+    report: &Report<'_>,
+    rule: &Entry<'_>,
+    other: &Entry<'_>,
+    listeners: &[listeners::Entry<'_>],
+) {
     let span = rule.section.span_of("resource");
     let (ours, theirs) = (&rule.rule, &other.rule);
     if ours.resource.as_str() != theirs.resource.as_str() {
@@ -123,12 +154,22 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
         report.error(&span, message, mend);
         return;
     }
+    let has_sessions = sessions::are_of(rule, listeners);
+    if has_sessions != sessions::are_of(other, listeners) {
+        let message = format!(
+            "this shares its resources with rule \"{}\", but only one of them is on listeners for \
+             PostgreSQL: writes settle differently there",
+            theirs.name
+        );
+        report.error(&span, message, "write another template");
+        return;
+    }
     let differing: Vec<_> = [
         ("tokens.max_jump", ours.tokens.max_jump == theirs.tokens.max_jump),
         ("tokens.incarnation", ours.tokens.incarnation == theirs.tokens.incarnation),
         ("tokens.share_token", ours.tokens.share == theirs.tokens.share),
         ("tokens.holder", ours.holder == theirs.holder),
-        ("settle_timeout", ours.settle_timeout == theirs.settle_timeout),
+        ("settle_timeout", has_sessions || ours.settle_timeout == theirs.settle_timeout),
     ]
     .into_iter()
     .filter(|(_, same)| !same)
@@ -147,12 +188,16 @@ fn shared(report: &Report<'_>, rule: &Entry<'_>, other: &Entry<'_>) {
 /// Whether the times of a rule fit each other and those of the store.
 pub(super) fn times(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) {
     let Rule { settle_timeout: settle, takeover_timeout: takeover, .. } = rule.rule;
-    let tries = settle.as_millis().div_ceil(takeover.as_millis().max(1));
+    let (longest, whom) = match sessions::are_of(rule, listeners) {
+        true => (rule.rule.sessions.drain, "for a statement"),
+        false => (settle, "for the store"),
+    };
+    let tries = longest.as_millis().div_ceil(takeover.as_millis().max(1));
     if tries > TAKEOVER_TRIES_MAX {
         let message = format!(
-            "a takeover may wait {} for the store, and a new leader waits {} a try: it may be \
-             told `unsettled` {} times",
-            show_duration(settle),
+            "a takeover may wait {} {whom}, and a new leader waits {} a try: it may be told \
+             `unsettled` {} times",
+            show_duration(longest),
             show_duration(takeover),
             tries - 1
         );
@@ -160,7 +205,7 @@ pub(super) fn times(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listener
         report.warn(&rule.section.span_of("takeover_timeout"), message, mend);
     }
     for listener in listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref())) {
-        let Some(upstream) = listener.upstream.as_ref().map(Spanned::get_ref) else { continue };
+        let Some(upstream) = listener.store() else { continue };
         if settle < upstream.response_timeout {
             let message = format!(
                 "upstream \"{}\" may take {} to answer, and after {} a takeover does not wait any \

@@ -6,6 +6,7 @@
 
 mod checks;
 mod files;
+mod foreign;
 mod listeners;
 mod names;
 mod problem;
@@ -13,6 +14,7 @@ mod raw;
 mod resources;
 mod section;
 mod server;
+mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -26,12 +28,12 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use listeners::Listener;
 pub use problem::{Problem, Severity};
 pub use values::show_duration;
 
 use crate::ledger::embedded;
-use crate::protocol::http::Listener;
-use crate::rules::Rules;
+use crate::rules::{Rule, Rules};
 use crate::{admin, audit, gate, telemetry};
 use problem::Source;
 use section::{Report, Section};
@@ -133,6 +135,15 @@ impl Config {
     }
 }
 
+/// How long an operator waits for writes under a rule, who has no rule of their own. A session
+/// has no `settle_timeout`: it is drained and then ended, which takes as long as it takes.
+fn operator_wait(listener: &Listener, rule: &Rule) -> Duration {
+    match listener {
+        Listener::Http(_) => rule.settle_timeout,
+        Listener::Postgres(_) => rule.sessions.drain.max(rule.takeover_timeout),
+    }
+}
+
 fn read(root: &Section<'_>) -> Option<Config> {
     let report = root.report();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -152,9 +163,11 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let rules = resources::read(root, &listeners);
     checks::addresses(report, &listeners, admin.as_ref());
     checks::unused(report, &upstreams, &listeners);
+    checks::replicas(report, &upstreams);
     checks::rules(report, &rules, &listeners);
     for rule in &rules {
         checks::times(report, rule, &listeners);
+        sessions::check(report, rule, &listeners);
     }
     let listeners = listeners.into_iter().map(|listener| {
         let name = *listener.name.get_ref();
@@ -164,9 +177,8 @@ fn read(root: &Section<'_>) -> Option<Config> {
         listener.finish(Rules::new(rules))
     });
     let listeners: Vec<Listener> = listeners.collect::<Option<_>>()?;
-    let times = listeners.iter().flat_map(|listener| listener.rules.iter());
-    let times = times.map(|rule| rule.settle_timeout);
-    gate.settle_timeout_max = times.max().unwrap_or(gate.settle_timeout_max);
+    let waits = listeners.iter().flat_map(|l| l.rules().iter().map(|rule| operator_wait(l, rule)));
+    gate.settle_timeout_max = waits.max().unwrap_or(gate.settle_timeout_max);
     Some(Config {
         listeners,
         ledger: ledger?,

@@ -39,3 +39,19 @@ pub(super) fn unknown<'a>(
     };
     section.report().error(&name.span(), format!("there is no {kind} \"{shown}\""), mend);
 }
+
+/// The longest name that PostgreSQL knows, in bytes: it cuts longer ones.
+const SQL_LEN_MAX_BYTES: usize = 63;
+
+/// Reports what cannot be the name of a role or a database.
+pub(super) fn check_sql(section: &Section<'_>, name: &Spanned<&str>, kind: &str) -> bool {
+    let text = name.get_ref();
+    let good =
+        !text.is_empty() && text.len() <= SQL_LEN_MAX_BYTES && !text.contains(char::is_control);
+    if !good {
+        let message = format!("that cannot be the name of a {kind}");
+        let mend = format!("1 to {SQL_LEN_MAX_BYTES} bytes without control characters");
+        section.report().error(&name.span(), message, mend);
+    }
+    good
+}

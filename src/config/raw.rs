@@ -102,6 +102,9 @@ static LIMITS: Schema = schema(&[
     ("header_timeout", Value),
     ("body_stall_timeout", Value),
     ("body_bytes_max", Value),
+    ("startup_timeout", Value),
+    ("statement_bytes_max", Value),
+    ("prepared_max", Value),
 ]);
 
 static UNMATCHED: Schema = schema(&[("read", Value), ("write", Value)]);
@@ -115,6 +118,7 @@ static UPSTREAM: Schema = schema(&[
     ("idle_timeout", Value),
     ("tls", Table(&CLIENT_TLS)),
     ("s3", Table(&S3)),
+    ("postgres", Table(&POSTGRES)),
 ]);
 
 static CLIENT_TLS: Schema =
@@ -145,6 +149,36 @@ static S3: Schema = Schema {
     ],
 };
 
+/// What people write who have a password in their hand.
+const PASSWORD: &str = "passwords are not kept here: name a file with `..._file`, or an \
+                        environment variable with `..._env`, and change the password if this file was ever \
+                        shared";
+
+static POSTGRES: Schema = Schema {
+    keys: &[
+        ("target_session_attrs", Value),
+        ("login", Value),
+        ("login_timeout", Value),
+        ("control_role", Value),
+        ("control_password_file", Value),
+        ("control_password_env", Value),
+        ("control_database", Value),
+        ("replica", Value),
+        ("check_interval", Value),
+        ("roles", Named(&ROLE)),
+    ],
+    traps: &[
+        ("control_password", PASSWORD),
+        ("password", PASSWORD),
+        ("role", "write `[upstreams.NAME.postgres.roles.ROLE]` with its password"),
+    ],
+};
+
+static ROLE: Schema = Schema {
+    keys: &[("password_file", Value), ("password_env", Value)],
+    traps: &[("password", PASSWORD)],
+};
+
 static RESOURCE: Schema = schema(&[
     ("name", Value),
     ("listeners", Value),
@@ -157,6 +191,9 @@ static RESOURCE: Schema = schema(&[
     ("commit_point", Value),
     ("settle_timeout", Value),
     ("takeover_timeout", Value),
+    ("role", Value),
+    ("drain", Value),
+    ("replication", Value),
     ("tokens", Table(&TOKENS)),
 ]);
 

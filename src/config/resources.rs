@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::listeners::{self, Protocol};
-use super::names;
 use super::section::Section;
+use super::{names, sessions};
 use crate::fence::TokenRules;
 use crate::rules::{CommitPoint, HolderKind, Pattern, Reads, Rule, Template, Who};
 
@@ -22,7 +22,7 @@ pub(super) struct Entry<'a> {
     listeners: Option<Vec<&'a str>>,
     /// For the protocol that it is asked in, unless it says so itself.
     commit_point: Option<CommitPoint>,
-    /// As it is for a listener, but for the commit point.
+    /// As it is for a listener, but for what `rule_for` changes.
     pub(super) rule: Rule,
 }
 
@@ -35,7 +35,14 @@ impl Entry<'_> {
     /// The rule for a listener that speaks this.
     pub(super) fn rule_for(&self, protocol: Protocol) -> Arc<Rule> {
         let commit_point = self.commit_point.unwrap_or(protocol.commit_point());
-        Arc::new(Rule { commit_point, ..self.rule.clone() })
+        let rule = Rule { commit_point, ..self.rule.clone() };
+        Arc::new(match protocol {
+            Protocol::Http | Protocol::S3 => rule,
+            // What is sent counts, until the server says that the session is over.
+            Protocol::Postgres => {
+                Rule { commit_point: CommitPoint::Head, settle_timeout: Duration::ZERO, ..rule }
+            }
+        })
     }
 
     /// Where its path is.
@@ -71,6 +78,7 @@ fn entry<'a>(section: Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option
     let (tokens, holder) = tokens(&section.table("tokens"));
     let settle_timeout = section.duration("settle_timeout").unwrap_or(SETTLE_TIMEOUT);
     let takeover_timeout = section.duration("takeover_timeout").unwrap_or(TAKEOVER_TIMEOUT);
+    let sessions = sessions::read(&section, pattern.as_ref());
     let name = name?;
     let rule = Rule {
         name: (*name.get_ref()).into(),
@@ -83,7 +91,7 @@ fn entry<'a>(section: Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option
         commit_point: CommitPoint::LastByte,
         settle_timeout,
         takeover_timeout,
-        sessions: crate::rules::Sessions::default(),
+        sessions,
     };
     Some(Entry { name, section, listeners: on, commit_point, rule })
 }

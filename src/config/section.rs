@@ -276,7 +276,7 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let DeValue::Table(tables) = value.get_ref() else {
-            let form = format!("made of tables `[{key}.NAME]`");
+            let form = format!("made of tables `[{}.NAME]`", self.below(key));
             self.wrong_type::<()>(key, value, &form);
             return Vec::new();
         };

@@ -5,7 +5,9 @@ mod keys;
 mod limits;
 mod listeners;
 mod messages;
+mod postgres;
 mod resources;
+mod sessions;
 mod tls;
 
 use super::testing::Fixture;
@@ -49,8 +51,12 @@ fn said(fixture: &Fixture, text: &str) -> String {
 
 /// With the edits in place, exactly that is said.
 fn check(edits: &[(&str, &str)], expected: &str) {
+    check_in(BASE, edits, expected);
+}
+
+fn check_in(base: &str, edits: &[(&str, &str)], expected: &str) {
     let fixture = Fixture::new();
-    let mut text = BASE.to_owned();
+    let mut text = base.to_owned();
     for (from, to) in edits {
         assert!(text.contains(from), "there is no {from}");
         text = text.replacen(from, to, 1);

@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::Spanned;
 
 use super::files::{self, Pem};
 use super::section::{Section, Span};
-use crate::net::connect::{ClientTls, Connector, ConnectorError, Upstream};
+use crate::net::connect::{ClientTls, Connector, ConnectorError, Endpoint, Upstream, Version};
 use crate::net::identity::Source;
 use crate::net::tls::{self, Part, ServerTls, TlsError};
 
@@ -136,15 +137,27 @@ pub(super) fn client(section: &Section<'_>) -> Option<ClientTls> {
     is_whole.then(|| ClientTls { ca, certificate: certificate.zip(key), server_name })
 }
 
-/// Loads the files of an upstream's TLS, each of which is there and of its kind.
-pub(super) fn load(section: &Section<'_>, upstream: &Upstream) {
+/// Loads the files of an upstream's TLS, each of which is there and of its kind, for these
+/// endpoints.
+pub(super) fn load(section: &Section<'_>, name: &str, endpoints: Vec<Endpoint>, tls: &ClientTls) {
+    let upstream = |tls: ClientTls| {
+        Arc::new(Upstream {
+            name: name.into(),
+            endpoints: endpoints.clone(),
+            version: Version::default(),
+            tls,
+            connections_max: 0,
+            connect_timeout: Duration::ZERO,
+            response_timeout: Duration::ZERO,
+            idle_timeout: Duration::ZERO,
+        })
+    };
     // The error does not say whose it is, so what is trusted is tried alone before.
-    let mut trusting = upstream.clone();
-    trusting.tls.certificate = None;
+    let trusting = upstream(ClientTls { certificate: None, ..tls.clone() });
     let table = section.table("tls");
-    let (error, key) = match Connector::new(Arc::new(trusting)) {
+    let (error, key) = match Connector::new(trusting) {
         Err(error) => (error, "ca"),
-        Ok(_) => match Connector::new(Arc::new(upstream.clone())) {
+        Ok(_) => match Connector::new(upstream(tls.clone())) {
             Err(error) => (error, "certificate"),
             Ok(_) => return,
         },
@@ -155,7 +168,7 @@ pub(super) fn load(section: &Section<'_>, upstream: &Upstream) {
             section.error_at("endpoints", error.to_string(), mend);
         }
         ConnectorError::File { path, .. } => {
-            let is_key = upstream.tls.certificate.as_ref().is_some_and(|(_, key)| key == path);
+            let is_key = tls.certificate.as_ref().is_some_and(|(_, key)| key == path);
             let span = table.span_of(if is_key { "key" } else { key });
             section.report().error(&span, error.to_string(), MEND);
         }

@@ -131,6 +131,12 @@ impl Pattern {
         lengths_fit && self.segments.iter().zip(&other.segments).all(|(a, b)| a.covers(b))
     }
 
+    /// Whether it matches a path of at least that many segments, none of which is empty.
+    pub fn fits(&self, segments_min: usize) -> bool {
+        let is_empty = |segment: &Segment| *segment == Segment::Literal(String::new());
+        (self.rest || self.segments.len() >= segments_min) && !self.segments.iter().any(is_empty)
+    }
+
     /// The names of its places, in their order.
     pub fn names(&self) -> &[String] {
         &self.names

@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
+use crate::config::Listener;
 use crate::config::raw::{Kind, ROOT, Schema};
 use crate::config::testing::Fixture;
 use crate::fence::TokenRules;
 use crate::protocol::http::s3::Mode;
 use crate::protocol::http::{Flavor, Limits};
-use crate::rules::{CommitPoint, HolderKind, Reads};
+use crate::protocol::postgres;
+use crate::protocol::postgres::upstream::{Login, Password};
+use crate::rules::{CommitPoint, HolderKind, Reads, Sessions};
 use crate::{audit, gate};
 
 pub(super) const EXAMPLE: &str = include_str!("../../../config/palisade.toml");
@@ -22,12 +26,14 @@ fn the_example_is_valid_and_shows_the_defaults() {
         fixture.put(&format!("tls/{name}.pem"), &fixture.read("server.pem"));
         fixture.put(&format!("tls/{name}.key"), &fixture.read("server.key"));
     }
-    for name in ["operators-ca", "writers-ca", "store-ca"] {
+    for name in ["operators-ca", "writers-ca", "store-ca", "database-ca"] {
         fixture.put(&format!("tls/{name}.pem"), &fixture.read("ca.pem"));
     }
     fixture.put("tls/writers-crl.pem", &fixture.read("crl.pem"));
     fixture.put("secrets/access-key-id", "AKIA1\n");
     fixture.put("secrets/secret-access-key", "hush\n");
+    fixture.put("secrets/palisade-password", "hush-palisade\n");
+    fixture.put("secrets/orders-password", "hush-orders\n");
     let directory = fixture.directory().to_str().expect("a path");
     let text = ["/etc/palisade", "/var/lib/palisade", "/var/log/palisade"]
         .iter()
@@ -45,7 +51,9 @@ fn the_example_is_valid_and_shows_the_defaults() {
     assert_eq!(config.gate.writes_per_resource_max, gate.writes_per_resource_max);
     let path = fixture.path("audit.jsonl");
     assert_eq!(config.audit, audit::Target::File { path, rotate_bytes: 100 << 20, keep: 10 });
-    let [listener] = &config.listeners[..] else { panic!("one listener") };
+    let [Listener::Http(listener), Listener::Postgres(database)] = &config.listeners[..] else {
+        panic!("two listeners")
+    };
     assert_eq!(listener.limits, Limits { body_bytes_max: Some(1 << 40), ..Limits::default() });
     assert!(listener.unmatched.write.is_empty());
     let Flavor::S3(s3) = &listener.flavor else { panic!("S3") };
@@ -56,6 +64,20 @@ fn the_example_is_valid_and_shows_the_defaults() {
     assert_eq!(rule.tokens, TokenRules::default());
     assert_eq!((rule.holder, rule.reads), (HolderKind::Identity, Reads::Open));
     assert_eq!(rule.commit_point, CommitPoint::LastByte);
+
+    assert_eq!(database.limits, postgres::Limits::default());
+    let upstream = &database.upstream;
+    assert_eq!((upstream.endpoints.len(), &*upstream.replica), (2, "default"));
+    assert!(upstream.tls.as_ref().is_some_and(|tls| tls.ca.is_some()));
+    let password = |text: &str| Password(Some(Zeroizing::new(text.to_owned())));
+    assert_eq!(upstream.control_password, password("hush-palisade"));
+    let roles = [("orders".to_owned(), password("hush-orders"))].into();
+    assert_eq!(upstream.login, Login::Held { roles });
+    let rule = database.rules.iter().next().expect("a rule");
+    assert_eq!((rule.settle_timeout, rule.commit_point), (Duration::ZERO, CommitPoint::Head));
+    assert_eq!(rule.sessions.drain, Sessions::default().drain);
+    assert_eq!(rule.role("/orders/anna", "anna"), "orders");
+    assert_eq!(config.gate.settle_timeout_max, Duration::from_secs(30));
 
     // What the file calls a default is what comes of leaving it out.
     let bare: String = text
@@ -101,7 +123,17 @@ fn the_example_is_valid_and_shows_the_defaults() {
                 "incarnation",
                 "share_token",
                 "holder",
-                "listeners",
+                "target_session_attrs",
+                "login",
+                "login_timeout",
+                "control_database",
+                "replica",
+                "check_interval",
+                "startup_timeout",
+                "statement_bytes_max",
+                "prepared_max",
+                "drain",
+                "replication",
             ];
             !shown_as_default.contains(&key)
         })
@@ -109,6 +141,25 @@ fn the_example_is_valid_and_shows_the_defaults() {
         .collect();
     let (bare, _) = fixture.parse(&bare).expect("still valid");
     assert_eq!(format!("{bare:?}"), format!("{config:?}"));
+}
+
+#[test]
+fn the_least_for_postgresql_is_valid() {
+    let page = include_str!("../../../docs/deploy.md");
+    let (_, block) = page.split_once("```toml\n").expect("a block");
+    let (text, _) = block.split_once("```").expect("its end");
+    let fixture = Fixture::new();
+    for name in ["server.pem", "server.key", "ca.pem"] {
+        fixture.put(&format!("tls/{name}"), &fixture.read(name));
+    }
+    fixture.put("tls/database-ca.pem", &fixture.read("ca.pem"));
+    fixture.put("secrets/palisade", "hush\n");
+    fixture.put("secrets/orders", "hush\n");
+    let text = format!("ledger.embedded.path = \"ledger.redb\"\n{text}");
+    let (config, warnings) = fixture.parse(&text).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
+    });
+    assert_eq!((config.listeners.len(), warnings), (1, Vec::new()));
 }
 
 #[test]

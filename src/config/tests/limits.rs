@@ -12,27 +12,26 @@ const PAGE: &str = include_str!("../../../docs/limits.md");
 /// Keys that bound something: by the ends of their names, and those that have other names.
 fn is_limit(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
-    ["_max", "_timeout", "_delay"].iter().any(|end| name.ends_with(end))
-        || ["cache", "keep", "max_jump", "rotate"].contains(&name)
+    ["_max", "_timeout", "_delay", "_interval"].iter().any(|end| name.ends_with(end))
+        || ["cache", "drain", "keep", "max_jump", "rotate"].contains(&name)
 }
 
-/// What the example says for a key; tables with names of choice have one entry there.
-fn shown(table: &DeTable<'_>, key: &str, text: &str) -> String {
+/// What the example says for a key: the first of several tables that has it.
+fn shown(table: &DeTable<'_>, key: &str, text: &str) -> Option<String> {
     let (first, rest) =
         key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
-    let found = match first {
-        "NAME" => table.iter().next().map(|(_, value)| value),
-        _ => table.get(first),
-    };
-    let value = found.unwrap_or_else(|| panic!("no {key} in the example"));
+    if first == "NAME" {
+        let mut tables = table.iter().filter_map(|(_, value)| value.get_ref().as_table());
+        return tables.find_map(|table| shown(table, rest?, text));
+    }
+    let value = table.get(first)?;
     match (value.get_ref(), rest) {
         (DeValue::Table(table), Some(rest)) => shown(table, rest, text),
-        (DeValue::Array(items), Some(rest)) => match items.iter().next().map(|item| item.get_ref())
-        {
-            Some(DeValue::Table(table)) => shown(table, rest, text),
-            _ => panic!("no table at {key}"),
-        },
-        _ => text[value.span()].to_owned(),
+        (DeValue::Array(items), Some(rest)) => {
+            let mut tables = items.iter().filter_map(|item| item.get_ref().as_table());
+            tables.find_map(|table| shown(table, rest, text))
+        }
+        _ => Some(text[value.span()].to_owned()),
     }
 }
 
@@ -55,7 +54,8 @@ fn the_page_of_limits_has_each_with_its_default() {
         let default = match key.as_str() {
             // The one that has no default.
             "listeners.NAME.limits.body_bytes_max" => "none".to_owned(),
-            _ => shown(example.get_ref(), key, EXAMPLE),
+            _ => shown(example.get_ref(), key, EXAMPLE)
+                .unwrap_or_else(|| panic!("no {key} in the example")),
         };
         expected.insert(key.as_str(), default);
     }

@@ -16,3 +16,4 @@ pub use connect::{CANCEL_TIMEOUT, Connector};
 pub use control::{Control, LOOK_MAX, LOOK_MIN, RECONNECT_MAX, RECONNECT_MIN, session_suffix};
 pub use login::{Backend, LoginError, NOTICES_MAX, PARAMETERS_MAX};
 pub use settings::{Endpoint, Login, Password, TargetSessionAttrs, Upstream};
+pub(in crate::protocol::postgres) use wire::Wire;

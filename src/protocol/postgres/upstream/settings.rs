@@ -42,6 +42,13 @@ pub enum TargetSessionAttrs {
     PreferStandby,
 }
 
+impl TargetSessionAttrs {
+    /// Whether a session has to be on the primary, and to end where that is elsewhere.
+    pub fn is_about_the_primary(self) -> bool {
+        matches!(self, Self::Primary | Self::ReadWrite)
+    }
+}
+
 /// A role's password; `None` where the server asks for none (client certificate, trust, peer).
 #[derive(Clone, Eq, PartialEq)]
 pub struct Password(pub Option<Zeroizing<String>>);

@@ -12,33 +12,33 @@ use super::super::codec::message::write;
 use crate::net::stream::Stream;
 
 /// The longest message that is taken while logging in, and in answer to a statement of ours.
-pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+pub(in crate::protocol::postgres) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// Rows that a statement of ours may bring.
-pub(super) const ROWS_MAX: usize = 100_000;
+pub(in crate::protocol::postgres) const ROWS_MAX: usize = 100_000;
 
 /// How long a statement of ours may take. None of them waits for a lock.
-pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(in crate::protocol::postgres) const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that are asked for at once.
 const READ_BYTES: usize = 4 * 1024;
 
 /// A row in text format; `None` is NULL.
-pub(super) type Row = Vec<Option<String>>;
+pub(in crate::protocol::postgres) type Row = Vec<Option<String>>;
 
 /// An error as the server has put it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{message} (SQLSTATE {code}{})", detail.as_deref().map(|it| format!("; {it}")).unwrap_or_default())]
-pub(super) struct ServerError {
+pub(in crate::protocol::postgres) struct ServerError {
     /// SQLSTATE.
-    pub(super) code: String,
-    pub(super) message: String,
-    pub(super) detail: Option<String>,
+    pub(in crate::protocol::postgres) code: String,
+    pub(in crate::protocol::postgres) message: String,
+    pub(in crate::protocol::postgres) detail: Option<String>,
 }
 
 impl ServerError {
     /// Of an ErrorResponse's body.
-    pub(super) fn read(body: &[u8]) -> Self {
+    pub(in crate::protocol::postgres) fn read(body: &[u8]) -> Self {
         let fields = ErrorFields::parse(body).unwrap_or_default();
         Self {
             code: fields.code.into_owned(),
@@ -50,7 +50,7 @@ impl ServerError {
 
 /// Why there is no message.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
+pub(in crate::protocol::postgres) enum WireError {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
@@ -61,7 +61,7 @@ pub(super) enum WireError {
 
 /// Why a statement brought no rows.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum QueryError {
+pub(in crate::protocol::postgres) enum QueryError {
     /// The server refused it; the connection can be used further.
     #[error("{0}")]
     Refused(ServerError),
@@ -71,38 +71,38 @@ pub(super) enum QueryError {
 }
 
 /// One message of the server.
-pub(super) struct Message {
-    pub(super) tag: u8,
-    pub(super) body: Vec<u8>,
+pub(in crate::protocol::postgres) struct Message {
+    pub(in crate::protocol::postgres) tag: u8,
+    pub(in crate::protocol::postgres) body: Vec<u8>,
 }
 
 /// See the module.
-pub(super) struct Wire {
+pub(in crate::protocol::postgres) struct Wire {
     stream: Stream,
     read: Vec<u8>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(in crate::protocol::postgres) fn new(stream: Stream) -> Self {
         Self { stream, read: Vec::new() }
     }
 
     /// The stream, and what was read of it beyond the last message.
-    pub(super) fn into_parts(self) -> (Stream, Vec<u8>) {
+    pub(in crate::protocol::postgres) fn into_parts(self) -> (Stream, Vec<u8>) {
         (self.stream, self.read)
     }
 
-    pub(super) fn stream(&self) -> &Stream {
+    pub(in crate::protocol::postgres) fn stream(&self) -> &Stream {
         &self.stream
     }
 
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(in crate::protocol::postgres) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 
     /// The next message. What was read stays when the future is dropped.
-    pub(super) async fn message(&mut self) -> Result<Message, WireError> {
+    pub(in crate::protocol::postgres) async fn message(&mut self) -> Result<Message, WireError> {
         loop {
             if let Some(header) = frame::header(Side::Server, &self.read)? {
                 if header.len > MESSAGE_BYTES_MAX {
@@ -124,7 +124,7 @@ impl Wire {
 
     /// Runs one statement by the simple protocol, within [`QUERY_TIMEOUT`]. After an error other
     /// than [`QueryError::Refused`], and when the future was dropped, the connection is of no use.
-    pub(super) async fn query(&mut self, text: &str) -> Result<Vec<Row>, QueryError> {
+    pub(in crate::protocol::postgres) async fn query(&mut self, text: &str) -> Result<Vec<Row>, QueryError> {
         let over = |error: WireError| QueryError::Over(error.to_string());
         let answer = async {
             let mut asked = Vec::new();

@@ -1,0 +1,100 @@
+//! What a `[[resources]]` entry says of sessions with a database, and whether that fits the
+//! listeners that it is on.
+
+use super::foreign;
+use super::listeners::{self, Protocol};
+use super::names;
+use super::resources::Entry;
+use super::section::{Report, Section};
+use crate::protocol::postgres::upstream::{Login, Upstream};
+use crate::rules::{Pattern, Sessions, Template, TemplateError};
+
+/// The keys of an entry that only sessions have.
+const OF_SESSIONS: &[&str] = &["role", "drain", "replication"];
+/// Those that only requests have.
+const OF_REQUESTS: &[&str] = &["commit_point", "settle_timeout"];
+/// `/DATABASE/USER`.
+const SEGMENTS_MIN: usize = 2;
+
+pub(super) fn read(section: &Section<'_>, pattern: Option<&Pattern>) -> Sessions {
+    let default = Sessions::default();
+    Sessions {
+        role: pattern.and_then(|pattern| role(section, pattern)),
+        drain: section.delay("drain").unwrap_or(default.drain),
+        replication: section.boolean("replication").unwrap_or(default.replication),
+    }
+}
+
+fn role(section: &Section<'_>, pattern: &Pattern) -> Option<Template> {
+    let text = section.string("role")?;
+    if text.get_ref().contains('{') {
+        let template = Template::parse(text.get_ref(), pattern);
+        let complain = |error: TemplateError| {
+            section.error_at("role", "`role` is not a template", error.to_string());
+        };
+        return template.map_err(complain).ok();
+    }
+    let is_name = names::check_sql(section, &text, "role");
+    is_name.then(|| Template::parse(text.get_ref(), pattern).ok()).flatten()
+}
+
+/// Whether an entry means the same on every listener that it is on.
+pub(super) fn check(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) {
+    let on: Vec<_> =
+        listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref())).collect();
+    if on.iter().any(|listener| listener.protocol.is_none()) {
+        return;
+    }
+    let is_postgres =
+        |listener: &&&listeners::Entry<'_>| listener.protocol == Some(Protocol::Postgres);
+    let sessions = on.iter().filter(is_postgres).count();
+    if sessions == 0 && !on.is_empty() {
+        let mend = "leave it out, or name a listener with `protocol = \"postgres\"`";
+        foreign::warn(&rule.section, "it is for sessions with PostgreSQL", OF_SESSIONS, mend);
+        return;
+    }
+    if sessions < on.len() {
+        let message = "this is on listeners for PostgreSQL and on others, where writes settle \
+                       differently";
+        let mend = "write an entry for each, with `listeners` and resources of their own";
+        let key = if rule.section.has("listeners") { "listeners" } else { "name" };
+        rule.section.error_at(key, message, mend);
+        return;
+    }
+    if sessions == 0 {
+        return;
+    }
+    let why = "the server itself says when a session is over";
+    foreign::warn(&rule.section, why, OF_REQUESTS, "leave it out");
+    if !rule.rule.pattern.fits(SEGMENTS_MIN) {
+        let message = "this never matches: a session asks for `/DATABASE/USER`, or for \
+                       `/DATABASE/USER/RESOURCE`";
+        let mend = "such as \"/orders/{user}\", or \"/orders/{user}/**\"";
+        report.warn(&rule.path_span(), message, mend);
+    }
+    for servers in on.iter().filter_map(|listener| listener.servers()) {
+        held(rule, servers);
+    }
+}
+
+/// Whether a role without places is one that Palisade has.
+fn held(rule: &Entry<'_>, servers: &Upstream) {
+    let role = rule.rule.sessions.role.as_ref().map(Template::as_str);
+    let Login::Held { roles } = &servers.login else { return };
+    let Some(role) = role.filter(|role| !role.contains('{') && !roles.contains_key(*role)) else {
+        return;
+    };
+    let message = format!("upstream \"{}\" does not hold the role \"{role}\"", servers.name);
+    let known: Vec<_> = roles.keys().map(String::as_str).collect();
+    let mend = match super::raw::nearest(role, known.iter().copied()) {
+        Some((near, _)) => format!("did you mean \"{near}\"?"),
+        None => format!("it holds: {}", known.join(", ")),
+    };
+    rule.section.error_at("role", message, mend);
+}
+
+/// Whether a rule is on listeners for PostgreSQL, so that writes under it are sessions.
+pub(super) fn are_of(rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) -> bool {
+    let mut on = listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref()));
+    on.any(|listener| listener.protocol == Some(Protocol::Postgres))
+}

@@ -1,0 +1,65 @@
+//! The name of a session: it tells whose sessions are whose, at the server, after a crash.
+
+/// Bytes of `application_name` that a server keeps.
+const NAME_BYTES_MAX: usize = 63;
+
+/// `application_name` as the client wants it, with what says which Palisade a session is of.
+#[derive(Clone, Debug)]
+pub(super) struct SessionName {
+    suffix: String,
+    /// Whether the server has it as it should be.
+    is_lost: Option<String>,
+}
+
+impl SessionName {
+    /// For the sessions of one replica.
+    pub(super) fn new(replica: &str) -> Self {
+        Self { suffix: suffix(replica), is_lost: None }
+    }
+
+    /// The whole name, the client's part cut where there is no room for it.
+    pub(super) fn full(&self, asked: &str) -> String {
+        let mut end = asked.len().min(NAME_BYTES_MAX - self.suffix.len());
+        while !asked.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}{}", &asked[..end], self.suffix)
+    }
+
+    /// The server says what the name is now. Returns the client's part where the suffix is there.
+    pub(super) fn reported<'n>(&mut self, name: &'n str) -> Option<&'n str> {
+        let own = name.strip_suffix(self.suffix.as_str());
+        self.is_lost = own.is_none().then(|| name.to_owned());
+        own
+    }
+
+    /// The statement that puts the suffix back, once after it was lost.
+    pub(super) fn mend(&mut self) -> Option<String> {
+        let asked = self.is_lost.take()?;
+        Some(format!("SET application_name = '{}'", self.full(&asked).replace('\'', "''")))
+    }
+}
+
+/// What the names of a replica's sessions end in.
+pub fn suffix(replica: &str) -> String {
+    format!(" [palisade:{replica}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suffix_is_always_there_and_is_put_back() {
+        let mut name = SessionName::new("r1");
+        assert_eq!(name.full("psql"), "psql [palisade:r1]");
+        let long = name.full(&"ä".repeat(40));
+        assert!(long.len() <= NAME_BYTES_MAX && long.ends_with(" [palisade:r1]"), "{long}");
+        assert_eq!(name.reported("psql [palisade:r1]"), Some("psql"));
+        assert_eq!(name.mend(), None);
+        assert_eq!(name.reported("it's"), None);
+        let mend = name.mend();
+        assert_eq!(mend.as_deref(), Some("SET application_name = 'it''s [palisade:r1]'"));
+        assert_eq!(name.mend(), None, "once");
+    }
+}
