@@ -184,9 +184,16 @@ async fn what_an_earlier_process_has_left_is_swept() {
     let stranger = session(&super::rig::connector(own), "weak", "psql").await;
     let client = server.client("postgres").await;
 
+    let frozen = Frozen::freeze(ours.pid);
     let control = control(&connector);
-    assert!(!control.is_swept());
+    until("the sweep has begun", async || !is_listed(&client, bare.pid).await).await;
+    // Not a reason to go on sweeping.
+    let late = session(&connector, "app", &named).await;
+    let early = tokio::time::timeout(Duration::from_millis(150), control.swept()).await;
+    assert!(early.is_err() && !control.is_swept() && !control.is_host_swept(0));
+    drop(frozen);
     assert_eq!(soon("swept", control.swept()).await, 2);
+    assert!(is_listed(&client, late.pid).await);
     assert!(control.is_swept() && control.is_host_swept(0));
     for (session, is_left) in [(&ours, false), (&bare, false), (&anothers, true), (&stranger, true)]
     {
