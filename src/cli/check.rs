@@ -29,6 +29,11 @@ fn check(file: &Path) -> (String, bool) {
             let listeners = count(config.listeners.len(), "listener");
             let rules = count(config.rules, "rule");
             let mut report = list(&warnings);
+            for listener in &config.listeners {
+                let (name, protocol) = (listener.name(), listener.protocol());
+                let upstream = listener.upstream();
+                report.push_str(&format!("listener {name}: {protocol}, upstream {upstream}\n"));
+            }
             report.push_str(&format!("ok: {listeners}, {rules}"));
             if !warnings.is_empty() {
                 report.push_str(&format!(", {}", count(warnings.len(), "warning")));
@@ -92,7 +97,23 @@ mod tests {
         let rule = "[[resources]]\nname = 'a'\npath = '/a'\nresource = 'a'\nwrite = ['**']\n";
 
         put(&format!("{good}{rule}"));
-        assert_eq!(check(&file), ("ok: 1 listener, 1 rule\n".to_owned(), true));
+        let expected = "listener web: http, upstream store\nok: 1 listener, 1 rule\n";
+        assert_eq!(check(&file), (expected.to_owned(), true));
+
+        let database = r#"
+            [upstreams.db]
+            endpoints = "unix:/run/postgresql"
+            postgres = { control_role = "p", login = "pass-through" }
+            [listeners.pg]
+            protocol = "postgres"
+            listen = "127.0.0.1:6432"
+            upstream = "db"
+            tls = { certificate = "server.pem", key = "server.key", client_ca = "ca.pem" }
+            "#;
+        put(&format!("{good}{database}{rule}listeners = ['web']\n"));
+        let expected = "listener web: http, upstream store\n\
+                        listener pg: postgres, upstream db\nok: 2 listeners, 1 rule\n";
+        assert_eq!(check(&file), (expected.to_owned(), true));
 
         put(good);
         let (report, ok) = check(&file);

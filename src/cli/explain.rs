@@ -1,7 +1,9 @@
 //! `palisade explain`: what a request would be asked, by which rule, and what is guaranteed.
 
 mod guarantee;
+mod mark;
 mod request;
+mod session;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use super::check;
 use crate::config::{self, Config};
 use crate::fence::{Action, Token};
 use crate::protocol::http::operation::Operation;
-use crate::protocol::http::{Listener, Preview, Refused};
+use crate::protocol::http::{Flavor, Listener, Preview, Refused};
 use crate::rules::{CommitPoint, Matched};
 use target::Explained;
 
@@ -26,12 +28,12 @@ use target::Explained;
 pub struct Args {
     /// The configuration.
     file: PathBuf,
-    /// The request line, such as 'PUT /bucket/key'.
+    /// The request line, such as 'PUT /bucket/key'; for PostgreSQL the statement.
     request: String,
     /// The identity that asks, as in its certificate.
     #[arg(long = "as", value_name = "IDENTITY")]
     identity: String,
-    /// The listener that is asked; all of them by default.
+    /// The listener that is asked; by default all, those for PostgreSQL if --user is there.
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
     /// The token that it brings.
@@ -40,6 +42,15 @@ pub struct Args {
     /// A header that it has, such as 'x-amz-copy-source: /bucket/key'; repeat it for more.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = request::header)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// PostgreSQL: the database that a client asks for; by default as the user is called.
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// PostgreSQL: the user whom a client asks to be.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// PostgreSQL: the resource that a client names itself, as `palisade.resource`.
+    #[arg(long, value_name = "NAME")]
+    resource: Option<String>,
 }
 
 /// Runs it.
@@ -58,34 +69,46 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
-    let chosen = |listener: &&config::Listener| {
-        args.listener.as_ref().is_none_or(|name| **name == **listener.name())
-    };
-    let listeners: Vec<_> = config.listeners.iter().filter(chosen).collect();
-    if listeners.is_empty() {
-        let names: Vec<_> = config.listeners.iter().map(|listener| &**listener.name()).collect();
-        bail!("there is no such listener; there are: {}", names.join(", "));
-    }
     let mut text = String::new();
-    for listener in listeners {
-        writeln!(
-            text,
-            "{} as {} on listener {} ({}, upstream {})",
-            args.request,
-            args.identity,
-            listener.name(),
-            listener.protocol(),
-            listener.upstream()
-        )?;
+    for listener in chosen(config, args)? {
         match listener {
             config::Listener::Http(listener) => {
                 let head = request::head(args, listener)?;
                 on_http(&mut text, listener, args, &head)?;
             }
-            config::Listener::Postgres(_) => {}
+            config::Listener::Postgres(listener) => session::write(&mut text, listener, args)?,
         }
     }
     Ok(text)
+}
+
+/// The listener that is named, or all that what was typed can be meant for.
+fn chosen<'a>(config: &'a Config, args: &Args) -> anyhow::Result<Vec<&'a config::Listener>> {
+    let is_session = [&args.database, &args.user, &args.resource].iter().any(|arg| arg.is_some());
+    let speaks_postgres = |listener: &config::Listener| listener.protocol() == "postgres";
+    if let Some(name) = &args.listener {
+        let Some(found) = config.listeners.iter().find(|listener| **listener.name() == **name)
+        else {
+            let names: Vec<_> = config.listeners.iter().map(|l| &**l.name()).collect();
+            bail!("there is no such listener; there are: {}", names.join(", "));
+        };
+        if is_session && !speaks_postgres(found) {
+            let protocol = found.protocol();
+            bail!("listener {name} speaks {protocol}: leave --database, --user and --resource out");
+        }
+        return Ok(vec![found]);
+    }
+    let is_meant = |listener: &&config::Listener| speaks_postgres(listener) == is_session;
+    let found: Vec<_> = config.listeners.iter().filter(is_meant).collect();
+    match is_session {
+        true if found.is_empty() => {
+            bail!("no listener speaks PostgreSQL: leave --database, --user and --resource out")
+        }
+        false if found.is_empty() => {
+            bail!("all listeners speak PostgreSQL: say whom a client asks to be with --user")
+        }
+        _ => Ok(found),
+    }
 }
 
 fn on_http(
@@ -94,6 +117,15 @@ fn on_http(
     args: &Args,
     head: &Parts,
 ) -> anyhow::Result<()> {
+    let protocol = match listener.flavor {
+        Flavor::Http => "http",
+        Flavor::S3(_) => "s3",
+    };
+    writeln!(
+        text,
+        "{} as {} on listener {} ({protocol}, upstream {})",
+        args.request, args.identity, listener.name, listener.upstream.name
+    )?;
     let preview = match Preview::new(listener, &args.identity, head) {
         Ok(preview) => preview,
         Err(refused) => {
@@ -123,7 +155,7 @@ fn on_http(
     }
     let written = matched(listener, &operation, Some(Action::Write));
     let is_fenced = !matched(listener, &operation, None).is_empty();
-    let is_refused = refused.is_some() || is_fenced && token.is_some_and(target::is_beyond);
+    let is_refused = refused.is_some() || is_fenced && token.is_some_and(mark::is_beyond);
     if !is_refused && !written.is_empty() {
         line(text, "commit point", commit_point(&written, body))?;
     }

@@ -175,6 +175,9 @@ targets! {
     head
     ledger_file
     path
+    postgres_frames
+    postgres_session
+    postgres_startup
     refusal_document
     rules
     s3_address

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
 
 use super::listen::tune;
@@ -152,7 +152,7 @@ impl Connector {
     /// When it cannot be reached or its certificate does not hold.
     pub async fn connect(&self, endpoint: usize) -> io::Result<Stream> {
         let Endpoint { host, port, .. } = &self.upstream.endpoints[endpoint];
-        let tcp = tcp(host, *port).await?;
+        let tcp = tcp((&**host, *port)).await?;
         let Some((connector, name)) = &self.tls[endpoint] else {
             return Ok(Stream::Plain(tcp));
         };
@@ -169,8 +169,8 @@ impl Connector {
 ///
 /// # Errors
 /// When it cannot be reached.
-pub async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect((host, port)).await?;
+pub async fn tcp(to: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(to).await?;
     tune(&tcp)?;
     // Otherwise the kernel goes on for minutes to send what is left when a connection is
     // closed, and a write that was given up on would still arrive. It holds for the end of

@@ -87,6 +87,11 @@ impl Front {
     pub async fn run(&mut self) {
         self.launch();
         self.ready().await;
+        let swept = "palisade_postgres_swept{listener=\"main\"} 1";
+        crate::rig::eventually("what was there before has ended", async || {
+            self.operator().get("/metrics").await.text().contains(swept)
+        })
+        .await;
     }
 
     /// Starts Palisade (again), and does not wait.

@@ -3,10 +3,21 @@
 use crate::config::show_duration;
 use crate::fence::{Action, Token};
 use crate::protocol::http::{Flavor, Listener, s3};
+use crate::protocol::postgres::{self, upstream::Login};
 use crate::rules::{Reads, Rule};
 
 /// Of a request that is refused whatever the mark is.
 pub(super) const REFUSED: &str = "refused: nothing reaches the store";
+
+/// Of a session that is refused.
+pub(super) const NO_SESSION: &str = "refused: nothing reaches the server";
+
+const KEPT: &str = "fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of \
+                    writers and of Palisade; G5 does not arise: the embedded ledger serves one process";
+const SEALED: &str =
+    "sealed read (G2): it sees every write of older leaders, and none lands after it";
+const OPEN: &str = "open read: not fenced; a write of an older leader may still land after it, so a \
+                    new leader brings its token with its first read";
 
 /// A rule on a listener, and the token that is brought there.
 pub(super) struct Route<'a> {
@@ -22,13 +33,8 @@ impl Route<'_> {
             return self.write();
         }
         let first = match (self.token, self.rule.reads) {
-            (Some(_), _) => {
-                "sealed read (G2): it sees every write of older leaders, and none lands after it"
-            }
-            (None, Reads::Open) => {
-                "open read: not fenced; a write of an older leader may still land after it, so a \
-                 new leader brings its token with its first read"
-            }
+            (Some(_), _) => SEALED,
+            (None, Reads::Open) => OPEN,
             (None, Reads::Token) => REFUSED,
         };
         match self.token {
@@ -38,9 +44,7 @@ impl Route<'_> {
     }
 
     fn write(&self) -> Vec<String> {
-        let first = "fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of \
-                     writers and of Palisade; G5 does not arise: the embedded ledger serves one process";
-        [vec![first.to_owned()], self.limits()].concat()
+        [vec![KEPT.to_owned()], self.limits()].concat()
     }
 
     fn limits(&self) -> Vec<String> {
@@ -51,10 +55,7 @@ impl Route<'_> {
                  without having answered"
             ),
             format!("after an unclean restart, each resource's first takeover waits {settle} once"),
-            format!(
-                "an invented token is bounded by `max_jump` ({}) and by who may raise",
-                self.rule.tokens.max_jump
-            ),
+            invented(self.rule),
         ];
         sentences.push(match &self.listener.flavor {
             Flavor::S3(s3::Settings { mode: s3::Mode::ReSign { .. }, .. }) => {
@@ -68,15 +69,49 @@ impl Route<'_> {
             }
             Flavor::Http => "kept only where nobody but Palisade can write to the store".to_owned(),
         });
-        if self.rule.tokens.share {
-            sentences.push(
-                "`share_token`: several identities may write under one token, and are not fenced \
-                 from each other"
-                    .to_owned(),
-            );
-        }
+        sentences.extend(shared(self.rule));
         sentences
     }
+}
+
+/// Of a session with PostgreSQL.
+pub(super) fn session(
+    listener: &postgres::Listener,
+    rule: &Rule,
+    token: Option<Token>,
+    is_fenced: bool,
+) -> Vec<String> {
+    let first = match (is_fenced, token) {
+        (true, _) => KEPT,
+        (false, Some(_)) => SEALED,
+        (false, None) => return vec![OPEN.to_owned()],
+    };
+    let settled = "the server itself says when the sessions of an older leader are gone, after an \
+                   unclean restart too: no time is waited out";
+    let around = match listener.upstream.login {
+        Login::Held { .. } => {
+            "Palisade logs in: kept as long as nobody else can log in as a role that may write"
+        }
+        Login::PassThrough => {
+            "clients log in themselves: kept only where the network lets nobody but Palisade reach \
+             the server"
+        }
+    };
+    let mut sentences =
+        vec![first.to_owned(), settled.to_owned(), invented(rule), around.to_owned()];
+    sentences.extend(shared(rule));
+    sentences
+}
+
+fn invented(rule: &Rule) -> String {
+    let max_jump = rule.tokens.max_jump;
+    format!("an invented token is bounded by `max_jump` ({max_jump}) and by who may raise")
+}
+
+fn shared(rule: &Rule) -> Option<String> {
+    let sentence = "`share_token`: several identities may write under one token, and are not fenced \
+                    from each other";
+    rule.tokens.share.then(|| sentence.to_owned())
 }
 
 /// Of a request that no rule matches.

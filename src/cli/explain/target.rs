@@ -1,11 +1,12 @@
 //! One path that a request touches: its rule, its resource, who may, and what is asked.
 
+use super::mark::{Compared, is_beyond};
 use super::{guarantee, line};
 use crate::config::show_duration;
 use crate::fence::{Action, Token};
 use crate::protocol::http::Listener;
 use crate::protocol::http::operation::Target;
-use crate::rules::{Globs, HolderKind, Matched, Reads};
+use crate::rules::{Globs, Matched, Reads};
 
 /// A target of a request on a listener.
 pub(super) struct Explained<'a> {
@@ -41,25 +42,14 @@ impl Explained<'_> {
             Action::Read => &unmatched.read,
             Action::Raise | Action::Write => &unmatched.write,
         };
-        self.may(text, self.target.action, globs)?;
+        may(text, self.target.action, globs, self.identity)?;
         let is_let_through = globs.contains(self.identity) && !self.is_refused;
         line(text, "guarantee", guarantee::unmatched(self.target.action, is_let_through))
     }
 
     fn matched(&self, text: &mut String, found: &Matched) -> anyhow::Result<()> {
-        let Matched { rule, resource } = found;
-        line(text, "rule", format!("{} (path {})", rule.name, rule.pattern))?;
-        let captures = rule.pattern.matches(&self.target.path);
-        let names = rule.pattern.names().iter().enumerate();
-        let values = names.filter_map(|(place, name)| {
-            Some(format!("{name} = {}", captures.as_ref()?.at(place)?.escape_debug()))
-        });
-        let values: Vec<_> =
-            [format!("from {}", rule.resource)].into_iter().chain(values).collect();
-        line(text, "resource", format!("{resource} ({})", values.join(", ")))?;
-        for action in [Action::Read, Action::Write, Action::Raise] {
-            self.may(text, action, rule.who.globs(action))?;
-        }
+        let rule = &found.rule;
+        rights(text, found, &self.target.path, self.identity)?;
         for (at, asked) in self.asked(found).into_iter().enumerate() {
             line(text, if at == 0 { "asked" } else { "" }, asked)?;
         }
@@ -80,15 +70,6 @@ impl Explained<'_> {
         Ok(())
     }
 
-    fn may(&self, text: &mut String, action: Action, globs: &Globs) -> anyhow::Result<()> {
-        let answer = match globs.matching(self.identity) {
-            Some(glob) => format!("yes, by {glob}"),
-            None if globs.is_empty() => "no: nobody may".to_owned(),
-            None => "no: no glob matches this identity".to_owned(),
-        };
-        line(text, &format!("may {}", action.as_str()), answer)
-    }
-
     /// What the gate compares, in the order of the contract's table.
     fn asked(&self, found: &Matched) -> Vec<String> {
         let action = self.target.action;
@@ -105,52 +86,41 @@ impl Explained<'_> {
                 .to_owned(),
             ];
         };
-        if is_beyond(token) {
-            return vec![format!("token {token}: refused as implausible, whatever the mark")];
-        }
         let is_same = |other: &Matched| other.resource == found.resource;
-        if action == Action::Read && self.written.iter().any(is_same) {
+        let is_plain = !is_beyond(token);
+        if is_plain && action == Action::Read && self.written.iter().any(is_same) {
             return vec!["with the write of the same resource, which stands for it".to_owned()];
         }
         let verb = if action == Action::Read { "sealed, then forwarded" } else { "admitted" };
-        let equal = match (rule.tokens.share, rule.holder) {
-            (true, _) => format!("{verb}, whoever brought it first"),
-            (false, HolderKind::Identity) => {
-                format!("{verb} if {identity} brought it first, else refused as conflict")
-            }
-            (false, HolderKind::Certificate) => {
-                format!(
-                    "{verb} if this very certificate brought it first, else refused as conflict"
-                )
-            }
-        };
-        let above = if rule.who.may(identity, Action::Raise) {
-            format!(
-                "a takeover: the mark is raised, older writes settle, then {verb} (more than {} \
-                 above the mark: refused as implausible)",
-                rule.tokens.max_jump
-            )
-        } else {
-            "refused as forbidden: this identity may not raise".to_owned()
-        };
-        let mut asked = vec![
-            format!("token {token} against the mark"),
-            "  below it: refused as stale".to_owned(),
-            format!("  equal: {equal}"),
-            format!("  above it: {above}"),
-        ];
-        if token.incarnation() > rule.tokens.incarnation {
-            asked.push(format!(
-                "  implausible unless the mark is in incarnation {} already: the rule says {}",
-                token.incarnation(),
-                rule.tokens.incarnation
-            ));
-        }
-        asked
+        Compared { rule, identity, token, below: "refused as stale", verb }.lines()
     }
 }
 
-/// Whether no mark makes it plausible.
-pub(super) fn is_beyond(token: Token) -> bool {
-    token.counter() > Token::MAX.counter()
+/// The rule of a path, the resource, and what an identity may do with it.
+pub(super) fn rights(
+    text: &mut String,
+    found: &Matched,
+    path: &str,
+    identity: &str,
+) -> anyhow::Result<()> {
+    let Matched { rule, resource } = found;
+    line(text, "rule", format!("{} (path {})", rule.name, rule.pattern))?;
+    let captures = rule.pattern.matches(path);
+    let names = rule.pattern.names().iter().enumerate();
+    let values = names.filter_map(|(place, name)| {
+        Some(format!("{name} = {}", captures.as_ref()?.at(place)?.escape_debug()))
+    });
+    let values: Vec<_> = [format!("from {}", rule.resource)].into_iter().chain(values).collect();
+    line(text, "resource", format!("{resource} ({})", values.join(", ")))?;
+    let actions = [Action::Read, Action::Write, Action::Raise];
+    actions.into_iter().try_for_each(|action| may(text, action, rule.who.globs(action), identity))
+}
+
+fn may(text: &mut String, action: Action, globs: &Globs, identity: &str) -> anyhow::Result<()> {
+    let answer = match globs.matching(identity) {
+        Some(glob) => format!("yes, by {glob}"),
+        None if globs.is_empty() => "no: nobody may".to_owned(),
+        None => "no: no glob matches this identity".to_owned(),
+    };
+    line(text, &format!("may {}", action.as_str()), answer)
 }

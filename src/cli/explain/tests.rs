@@ -1,5 +1,7 @@
 //! What is explained, word by word.
 
+mod session;
+
 use super::*;
 use crate::config::testing::Fixture;
 
@@ -43,6 +45,9 @@ fn args(request: &str, identity: &str, listener: &str, token: &str) -> Args {
         listener: (!listener.is_empty()).then(|| listener.to_owned()),
         token: (!token.is_empty()).then(|| token.parse().expect("a token")),
         headers: Vec::new(),
+        database: None,
+        user: None,
+        resource: None,
     }
 }
 

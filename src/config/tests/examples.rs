@@ -144,6 +144,25 @@ fn the_example_is_valid_and_shows_the_defaults() {
 }
 
 #[test]
+fn the_least_for_postgresql_is_valid() {
+    let page = include_str!("../../../docs/deploy.md");
+    let (_, block) = page.split_once("```toml\n").expect("a block");
+    let (text, _) = block.split_once("```").expect("its end");
+    let fixture = Fixture::new();
+    for name in ["server.pem", "server.key", "ca.pem"] {
+        fixture.put(&format!("tls/{name}"), &fixture.read(name));
+    }
+    fixture.put("tls/database-ca.pem", &fixture.read("ca.pem"));
+    fixture.put("secrets/palisade", "hush\n");
+    fixture.put("secrets/orders", "hush\n");
+    let text = format!("ledger.embedded.path = \"ledger.redb\"\n{text}");
+    let (config, warnings) = fixture.parse(&text).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
+    });
+    assert_eq!((config.listeners.len(), warnings), (1, Vec::new()));
+}
+
+#[test]
 fn the_example_has_every_key_and_no_other() {
     // An alternative is a comment without a space behind its `#`.
     let text: String = EXAMPLE

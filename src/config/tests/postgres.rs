@@ -139,6 +139,17 @@ fn transport() {
 }
 
 #[test]
+fn files_of_tls_are_loaded() {
+    let fixture = Fixture::new();
+    let ca = fixture.read("ca.pem");
+    fixture.put("cut.pem", &ca[..ca.len() / 2]);
+    let tls = "[upstreams.db.tls]\nca = \"cut.pem\"\n[upstreams.db.postgres]";
+    let expected = "6:6 error: cannot read DIR/cut.pem: its last section has no end; give a PEM file\n    \
+                    make or copy the file again";
+    assert_eq!(said(&fixture, &BASE.replace("[upstreams.db.postgres]", tls)), expected);
+}
+
+#[test]
 fn who_logs_in() {
     let control = "control_role = \"palisade\"\n";
     check(

@@ -3,6 +3,7 @@
 use super::codec::frame::Header;
 use super::codec::message::read::{self, ErrorFields};
 use super::codec::message::write;
+use super::farewell::UNDOING;
 use super::pump::Step;
 use super::refusal::Denial;
 use super::session::{Event, Kind, Phase, Session};
@@ -36,7 +37,7 @@ impl Session {
         let is_special = is_own
             || header.tag == b'S'
             || header.tag == b'Z' && (self.late_error.is_some() || self.is_cancelled)
-            || header.tag == b'E' && self.is_last_word(&header);
+            || header.tag == b'E' && (self.is_last_word(&header) || self.is_undoing(&header));
         if is_special && !is_after_all {
             return Step::Wait;
         }
@@ -69,14 +70,25 @@ impl Session {
             && body.is_some_and(|fields| fields.is_fatal() || fields.code == QUERY_CANCELED)
     }
 
+    /// Whether it is the error that undoes what was forwarded of a batch that is refused.
+    fn is_undoing(&self, header: &Header) -> bool {
+        let body = self.from_server.body(header).and_then(|body| ErrorFields::parse(body).ok());
+        self.late_error.is_some() && body.is_some_and(|fields| fields.message.contains(UNDOING))
+    }
+
+    /// What the client does not get as it is.
     fn special(&mut self, header: &Header) {
-        if header.tag == b'Z' && self.internal > 0 {
-            self.internal -= 1;
-        } else if header.tag == b'E' && self.internal == 0 {
-            self.is_cancelled = true;
-        } else if let Some(error) = self.late_error.take_if(|_| header.tag == b'Z') {
-            self.to_client.extend_from_slice(&error);
-            write::ready(&mut self.to_client, self.tracker.status());
+        match header.tag {
+            b'Z' if self.internal > 0 => self.internal -= 1,
+            // The batch had failed by itself: the client knows.
+            b'Z' if self.late_error.take().is_some() => {
+                write::ready(&mut self.to_client, self.tracker.status());
+            }
+            b'E' if self.internal == 0 => match self.late_error.take() {
+                Some(error) => self.to_client.extend_from_slice(&error),
+                None => self.is_cancelled = true,
+            },
+            _ => {}
         }
         self.from_server.skip(header);
     }

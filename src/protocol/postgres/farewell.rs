@@ -12,6 +12,9 @@ use super::session::{Flow, Session, Skip};
 /// How long a client may take to read why its session ends, and a server that it does.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// No statement: the server answers with an error that has this word in it.
+pub(super) const UNDOING: &str = "palisade_refuses_this_batch";
+
 impl Session {
     /// Ends the session, and tells the client why.
     pub(super) async fn end(&mut self, problem: Problem) -> Flow {
@@ -53,8 +56,15 @@ impl Session {
         let error = problem.error(Severity::Error);
         let Ok(Some(header)) = self.from_client.next() else { return Flow::Go };
         if self.is_batch_open {
-            // What has been forwarded of the batch is answered first, and then this.
+            // What has been forwarded of the batch is answered first, and then undone by an error
+            // of the server's own, in whose place the client gets this one.
             self.late_error = Some(error);
+            write::message(&mut self.to_server, b'P', |out| {
+                out.push(0);
+                write::put_text(out, UNDOING);
+                out.extend_from_slice(&[0, 0]);
+            });
+            self.tracker.client(b'P');
             write::sync(&mut self.to_server);
             self.tracker.client(b'S');
             self.is_batch_open = false;

@@ -16,6 +16,7 @@ const SESSIONS_TOTAL: &str = "palisade_postgres_sessions_total";
 const ENDED_TOTAL: &str = "palisade_postgres_sessions_ended_total";
 const REFUSED_TOTAL: &str = "palisade_postgres_refused_total";
 const CANCELS_TOTAL: &str = "palisade_postgres_cancels_total";
+const SWEPT: &str = "palisade_postgres_swept";
 const REAPED_TOTAL: &str = "palisade_postgres_backends_reaped_total";
 const REAPING: &str = "palisade_postgres_backends_reaping";
 const LOGIN_SECONDS: &str = "palisade_postgres_login_seconds";
@@ -33,6 +34,11 @@ pub fn describe() {
     );
     describe_counter!(REFUSED_TOTAL, "Sessions and statements that Palisade refused, by reason");
     describe_counter!(CANCELS_TOTAL, "CancelRequests, by outcome: sent, unknown_key, failed");
+    describe_gauge!(
+        SWEPT,
+        "Whether the sessions that an earlier process left at the server have been ended: before, \
+         nobody may bring a token"
+    );
     describe_counter!(
         REAPED_TOTAL,
         "Backends ended at the server, because something of theirs could still run"
@@ -49,6 +55,7 @@ pub(super) struct Metrics {
     pub(super) read_only: Kind,
     pub(super) reaped: Counter,
     pub(super) reaping: Gauge,
+    pub(super) swept: Gauge,
     pub(super) login: Histogram,
 }
 
@@ -90,7 +97,10 @@ impl Metrics {
             counter!(REFUSED_TOTAL, &labels).increment(0);
         }
         counter!(ENDED_TOTAL, "listener" => listener.clone(), "reason" => "stale").increment(0);
+        let swept = gauge!(SWEPT, "listener" => listener.clone());
+        swept.set(0.0);
         Self {
+            swept,
             listener: listener.clone(),
             fenced: Kind::new(listener, "fenced"),
             read_only: Kind::new(listener, "read_only"),

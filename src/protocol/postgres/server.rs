@@ -59,6 +59,15 @@ impl Front {
         let connector = Arc::new(Connector::new(Arc::clone(&listener.upstream))?);
         let control = Control::start(Arc::clone(&connector), &runtime);
         let metrics = Metrics::new(&listener.name, &listener.rules);
+        let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
+        let name = Arc::clone(&listener.name);
+        runtime.spawn(async move {
+            let ended = sweeping.swept().await;
+            swept.set(1.0);
+            if ended > 0 {
+                tracing::warn!(listener = %name, ended, "sessions of an earlier process were ended");
+            }
+        });
         Ok(Arc::new(Self {
             listener,
             gate,

@@ -20,7 +20,7 @@ use super::codec::message::read::Status;
 
 mod queue;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use queue::{Item, Queue};
 
@@ -109,8 +109,8 @@ impl Tracker {
     /// A message of the server has come. Of ReadyForQuery its status has to be given.
     pub fn server(&mut self, tag: u8, first_body_byte: Option<u8>) {
         match tag {
-            // They come at any time.
-            b'N' | b'S' | b'A' => return,
+            // They come at any time, or only before the first ReadyForQuery.
+            b'N' | b'S' | b'A' | b'R' | b'K' | b'v' => return,
             b'E' => self.is_failed = true,
             b'C' => self.is_completed = true,
             b'Z' => match first_body_byte.and_then(Status::from_byte) {
@@ -247,10 +247,10 @@ impl Tracker {
     }
 
     fn copy_begins(&mut self) {
-        let taken = self.queue.take_copy();
-        if self.copy.is_some() {
+        if self.copy.is_some() || self.is_quiet() {
             self.doubt = Doubt::Forever;
         }
+        let taken = self.queue.take_copy();
         let has_eaten = taken.syncs > 0;
         let is_behind = self.is_open && (taken.is_query || has_eaten);
         let is_mixed = taken.is_mixed || is_behind;

@@ -168,7 +168,8 @@ impl Backend {
     }
 
     fn read(&mut self, message: Message) {
-        if self.is_skipping && !matches!(message, Message::Sync | Message::Terminate) {
+        let is_read = matches!(message, Message::Sync | Message::Terminate | Message::Password);
+        if self.is_skipping && !is_read {
             self.is_odd |= matches!(message.tag(), b'Q' | b'F');
             return;
         }
@@ -189,6 +190,7 @@ impl Backend {
                 }
             }
             Message::Parse { fails: true } => self.fail(),
+            Message::Parse { .. } | Message::Bind if self.status == Status::Failed => self.fail(),
             Message::Parse { fails: false } => self.reply(b'1'),
             Message::Bind => self.reply(b'2'),
             Message::Describe => self.reply(b'n'),
@@ -238,8 +240,9 @@ impl Backend {
     }
 
     fn execute(&mut self, statement: Statement) {
-        let is_end = matches!(statement, Statement::Commit | Statement::Rollback);
-        if self.status == Status::Failed && !is_end {
+        let is_fine =
+            [Statement::Commit, Statement::Rollback, Statement::Empty].contains(&statement);
+        if self.status == Status::Failed && !is_fine {
             return self.fail();
         }
         match statement {

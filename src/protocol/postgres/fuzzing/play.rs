@@ -15,7 +15,7 @@ pub(crate) const MESSAGES: &[Message] = &[
     Message::Query(&[Statement::Commit]),
     Message::Query(&[Statement::Rollback]),
     Message::Query(&[Statement::Write, Statement::Fail, Statement::Write]),
-    Message::Query(&[Statement::Begin, Statement::Write, Statement::Commit, Statement::Empty]),
+    Message::Query(&[Statement::Begin, Statement::Write, Statement::Commit, Statement::Read]),
     Message::Query(&[Statement::CopyOut]),
     Message::Query(&[Statement::CopyIn(Fault::Never)]),
     Message::Query(&[Statement::CopyIn(Fault::AtOnce)]),
@@ -48,6 +48,34 @@ pub(crate) const MESSAGES: &[Message] = &[
     Message::Terminate,
     Message::Password,
 ];
+
+/// A letter for each of [`MESSAGES`].
+const LETTERS: &[u8] = b"Swrzxbklmno1234567FGPYBDCREIJKOUVLMdcfHXp";
+const _: () = assert!(LETTERS.len() == MESSAGES.len());
+
+/// A session, by letters: one of `LETTERS` is forwarded; at `.` the server does one thing, at `,`
+/// a reply comes, at a space all does; at `!` the server says something unasked. The first byte
+/// says how old the server is.
+///
+/// # Panics
+/// When the tracker says what is not so.
+pub(crate) fn session(data: &[u8]) {
+    let Some((&first, letters)) = data.split_first() else { return };
+    let mut play = Play::new(first & 1 == 0);
+    for letter in letters {
+        match letter {
+            b'.' => play.act(Action::Serve),
+            b',' => play.act(Action::Deliver),
+            b'!' => play.act(Action::Tell),
+            b' ' | b'\n' => play.settle(),
+            letter => {
+                let at = LETTERS.iter().position(|it| it == letter);
+                at.into_iter().for_each(|at| play.act(Action::Forward(MESSAGES[at])));
+            }
+        }
+    }
+    play.finish();
+}
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]

@@ -109,6 +109,12 @@ impl Server {
         })
     }
 
+    /// One for all tests that do it no harm. It ends with the process.
+    pub(in crate::protocol::postgres) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
     fn start_with(fill: impl Fn(&Path)) -> Self {
         for _ in 0..5 {
             let dir = programs::folder();

@@ -43,7 +43,7 @@ impl Program {
         self
     }
 
-    pub(super) fn args<'a>(&mut self, args: impl IntoIterator<Item = &'a str>) -> &mut Self {
+    pub(super) fn args(&mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> &mut Self {
         self.0.args(args);
         self
     }

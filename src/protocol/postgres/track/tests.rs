@@ -69,6 +69,14 @@ fn copies() {
     check(">PBEdc <12G busy >S <EZI idle");
 }
 
+/// A COPY that fails over what is mixed into its data leaves the end of a later one's data.
+#[test]
+fn copies_behind_copies() {
+    check(">Q <G copying >Q busy >dcS <EZI busy <G busy <CZI busy <ZI idle");
+    check(">QPBEdc <G busy >S <EZI busy <2G busy <CZI idle");
+    check(">PQScdc <1G busy <CZI busy >S <ZI idle");
+}
+
 #[test]
 fn a_copy_that_fails_may_have_eaten_syncs() {
     check(">PBES <12G >dd <E unsure >S unsure <ZI unsure >Q unsure <C busy <ZI idle");
@@ -89,6 +97,7 @@ fn what_no_server_says() {
     check(">Q <CZX unsure");
     check(">Q <G <C unsure");
     check(">Q <GG unsure");
+    check("<G unsure");
     check(">Q <GZI unsure");
     let mut tracker = Tracker::new();
     tracker.client(b'Q');
@@ -123,7 +132,7 @@ fn what_is_kept_is_bounded() {
 }
 
 /// What drivers send in one go.
-fn flows() -> impl Strategy<Value = Vec<Message>> {
+pub(crate) fn flows() -> impl Strategy<Value = Vec<Message>> {
     let pick = |tag: u8| {
         let of_tag: Vec<_> = MESSAGES.iter().copied().filter(|it| it.tag() == tag).collect();
         proptest::sample::select(of_tag)
@@ -168,7 +177,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(12_000))]
     #[test]
     fn never_idle_with_something_outstanding(actions in actions(), is_modern: bool) {
         let mut play = Play::new(is_modern);

@@ -1,22 +1,23 @@
 //! Connections to the servers of one upstream, and sessions on them.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::net::{UnixStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::framing;
+use super::super::codec::message::write;
 use super::keys::Cache;
 use super::login::{self, Account, Backend, Failure, LoginError};
 use super::settings::{Endpoint, Login, TargetSessionAttrs, Upstream};
 use super::target::{self, Traits};
-use super::wire::{Wire, WireError};
+use super::wire::{ServerError, Wire, WireError};
 use crate::net::connect::{ConnectorError, client_config, server_name, tcp};
 use crate::net::stream::Stream;
 use crate::net::tls::Alpn;
@@ -117,8 +118,10 @@ impl Connector {
     /// When the server cannot be reached, or does not answer within [`CANCEL_TIMEOUT`].
     pub async fn cancel(&self, host: usize, pid: u32, secret: &[u8]) -> io::Result<()> {
         let mut stream = self.reach(host).await.map_err(io::Error::other)?;
+        let mut packet = Vec::new();
+        write::cancel(&mut packet, pid, secret);
         let asked = async {
-            stream.write_all(&framing::cancel(pid, secret)).await?;
+            stream.write_all(&packet).await?;
             stream.flush().await?;
             // The end comes after the signal was sent. Servers end TLS without its goodbye.
             match stream.read(&mut [0; 1]).await {
@@ -128,6 +131,14 @@ impl Connector {
             }
         };
         timeout(CANCEL_TIMEOUT, asked).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// An endpoint, for people.
+    pub(super) fn place(&self, host: usize) -> String {
+        match &self.upstream.endpoints[host] {
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+            Endpoint::Unix(path) => path.display().to_string(),
+        }
     }
 
     /// From now on this endpoint is tried first, where only one can be right.
@@ -210,20 +221,24 @@ impl Connector {
         let greeting = timeout(limit, logging_in).await.map_err(late)??;
         let Some(greeting) = greeting else {
             // Politely, so that the server's log has no complaint.
-            let _ = timeout(CANCEL_TIMEOUT, wire.send(&framing::message(b'X', &[]))).await;
+            let mut goodbye = Vec::new();
+            write::terminate(&mut goodbye);
+            let _ = timeout(limit, wire.send(&goodbye)).await;
             return Ok(None);
         };
         let Some((pid, secret)) = greeting.key else {
             let why = "it gives no key to cancel with".to_owned();
             return Err(LoginError::Protocol { upstream: upstream(), why });
         };
-        let (stream, rest) = wire.into_parts();
+        let (stream, mut rest) = wire.into_parts();
+        // A session is kept for long, an empty buffer is not.
+        rest.shrink_to_fit();
         let (parameters, notices) = (greeting.parameters, greeting.notices);
         Ok(Some(Backend { stream, host, pid, secret, parameters, notices, rest }))
     }
 
     /// For PostgreSQL before 14, which does not report it.
-    async fn ask_traits(
+    pub(super) async fn ask_traits(
         &self,
         wire: &mut Wire,
         account: Account<'_>,
@@ -247,17 +262,29 @@ impl Connector {
         let late = |_| LoginError::Timeout { upstream: upstream(), limit: "connect_timeout" };
         let limit = self.upstream.connect_timeout;
         let reached = timeout(limit, self.dial(host)).await.map_err(late)?;
-        reached.map_err(|cause| LoginError::Unreachable { upstream: upstream(), cause })
+        reached.map_err(|cause| {
+            let cause = io::Error::new(cause.kind(), format!("{}: {cause}", self.place(host)));
+            LoginError::Unreachable { upstream: upstream(), cause }
+        })
     }
 
     async fn dial(&self, host: usize) -> io::Result<Stream> {
         let (name, port) = match &self.upstream.endpoints[host] {
             Endpoint::Unix(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
-            Endpoint::Tcp { host, port } => (host, *port),
+            Endpoint::Tcp { host, port } => (&**host, *port),
         };
-        let mut tcp = tcp(name, port).await?;
+        let addresses: Vec<_> = lookup_host((name, port)).await?.collect();
+        if are_several(&addresses) {
+            return Err(io::Error::other(
+                "it is the name of several servers, and what one of them runs could be asked of \
+                 another; give each server a name, and the upstream an endpoint for each",
+            ));
+        }
+        let mut tcp = tcp(&*addresses).await?;
         let Some((connector, name)) = &self.tls[host] else { return Ok(Stream::Plain(tcp)) };
-        tcp.write_all(&framing::ssl_request()).await?;
+        let mut wish = Vec::new();
+        write::ssl_request(&mut wish);
+        tcp.write_all(&wish).await?;
         // One byte and no more: what follows it belongs to TLS, whoever sent it.
         match tcp.read_u8().await? {
             b'S' => {}
@@ -290,12 +317,41 @@ fn is_single(target: TargetSessionAttrs) -> bool {
     matches!(target, TargetSessionAttrs::Primary | TargetSessionAttrs::ReadWrite)
 }
 
+/// Whether a name stands for more than one server, as far as can be told. One of IPv4 and one of
+/// IPv6 are taken for the same one's.
+fn are_several(addresses: &[SocketAddr]) -> bool {
+    let mut known: [Option<IpAddr>; 2] = [None; 2];
+    addresses.iter().map(SocketAddr::ip).filter(|ip| !ip.is_loopback()).any(|ip| {
+        let before = known[usize::from(ip.is_ipv6())].replace(ip);
+        before.is_some_and(|before| before != ip)
+    })
+}
+
 fn is_final(error: &LoginError) -> bool {
     match error {
-        LoginError::Refused { body, .. } => {
-            framing::error_field(body, b'C').as_deref() != Some(CANNOT_CONNECT_NOW)
-        }
+        LoginError::Refused { body, .. } => ServerError::read(body).code != CANNOT_CONNECT_NOW,
         LoginError::Auth { .. } | LoginError::UnknownRole(_) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_several_servers() {
+        fn check(addresses: &[&str], expected: bool) {
+            let parsed = addresses.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 5432));
+            assert_eq!(are_several(&parsed.collect::<Vec<_>>()), expected, "{addresses:?}");
+        }
+
+        check(&[], false);
+        check(&["192.0.2.1"], false);
+        check(&["192.0.2.1", "192.0.2.1"], false);
+        check(&["192.0.2.1", "2001:db8::1"], false);
+        check(&["127.0.0.1", "::1", "127.0.1.1"], false);
+        check(&["192.0.2.1", "2001:db8::1", "192.0.2.2"], true);
+        check(&["2001:db8::1", "2001:db8::2"], true);
     }
 }

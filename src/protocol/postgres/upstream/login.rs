@@ -7,12 +7,14 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
+use super::super::codec::frame::HEADER_BYTES;
+use super::super::codec::message::read::{backend_key, parameter_status};
+use super::super::codec::message::write::{message, put_text, put_u32, startup};
 use super::binding;
-use super::framing;
 use super::keys::{Cache, Name};
 use super::scram::{Binding, Exchange, Expected, MECHANISM, MECHANISM_PLUS, NONCE_BYTES};
 use super::settings::{Password, TargetSessionAttrs};
-use super::wire::{ServerError, Wire, WireError};
+use super::wire::{Message, ServerError, Wire, WireError};
 use crate::net::stream::Stream;
 
 /// Notices of a login that are kept for the client, each of [`super::wire::MESSAGE_BYTES_MAX`]
@@ -24,9 +26,6 @@ pub const PARAMETERS_MAX: usize = 256;
 
 /// Messages of one login.
 const MESSAGES_MAX: usize = 1_024;
-
-/// Bytes of a cancel key's secret: 4 in protocol 3.0, to 256 in 3.2.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 4..=256;
 
 /// A session of a server, logged in and idle.
 pub struct Backend {
@@ -170,39 +169,46 @@ pub(super) async fn log_in(
     account: Account<'_>,
     keys: &Cache,
 ) -> Result<Greeting, Failure> {
-    let mut parameters = vec![("user", account.role), ("database", account.database)];
-    parameters.extend(account.parameters.iter().map(|(name, value)| (&**name, &**value)));
-    wire.send(&framing::startup(&parameters)).await?;
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut parameters = vec![pair("user", account.role), pair("database", account.database)];
+    parameters.extend_from_slice(account.parameters);
+    let mut packet = Vec::new();
+    startup(&mut packet, &parameters);
+    wire.send(&packet).await?;
     let mut greeting = Greeting::default();
     let mut proof = Proof::Open;
     for _ in 0..MESSAGES_MAX {
-        let message = wire.message().await?;
-        let body = &message.body[..];
-        match message.tag {
-            b'R' => proof = authenticate(wire, account, keys, proof, body).await?,
-            b'E' => return Err(Failure::Refused(message.body)),
+        let Message { tag, body } = wire.message().await?;
+        match tag {
+            b'R' => proof = authenticate(wire, account, keys, proof, &body).await?,
+            b'E' => return Err(Failure::Refused(body)),
             b'N' if greeting.notices.len() < NOTICES_MAX => {
-                greeting.notices.push(framing::message(b'N', &[body]));
+                greeting.notices.push(built(b'N', &[&body]));
             }
             b'N' => {}
             b'S' if greeting.parameters.len() < PARAMETERS_MAX => {
-                greeting.parameters.push(framing::pair(body).ok_or(MALFORMED)?);
+                let (name, value) = parameter_status(&body).map_err(WireError::from)?;
+                let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                greeting.parameters.push((text(name), text(value)));
             }
             b'K' => {
-                let (pid, secret) = body.split_first_chunk().ok_or(MALFORMED)?;
-                if !SECRET_BYTES.contains(&secret.len()) {
-                    return Err(MALFORMED.into());
-                }
-                greeting.key = Some((u32::from_be_bytes(*pid), secret.into()));
+                let (pid, secret) = backend_key(&body).map_err(WireError::from)?;
+                greeting.key = Some((pid, secret.into()));
             }
             b'Z' => return Ok(greeting),
-            _ => return Err(WireError::Protocol("a message that belongs to no login").into()),
+            _ => return Err(WireError::Protocol("a message of it belongs to no login").into()),
         }
     }
-    Err(WireError::Protocol("a login of too many messages").into())
+    Err(WireError::Protocol("its login has too many messages").into())
 }
 
-const MALFORMED: WireError = WireError::Protocol("a malformed message");
+/// A message of these parts.
+fn built(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    // At once, so that no part of a password is left behind by growing.
+    let mut out = Vec::with_capacity(HEADER_BYTES + parts.iter().map(|it| it.len()).sum::<usize>());
+    message(&mut out, tag, |out| parts.iter().for_each(|part| out.extend_from_slice(part)));
+    out
+}
 
 async fn authenticate(
     wire: &mut Wire,
@@ -211,7 +217,8 @@ async fn authenticate(
     proof: Proof,
     body: &[u8],
 ) -> Result<Proof, Failure> {
-    let (code, body) = body.split_first_chunk().ok_or(MALFORMED)?;
+    let malformed = WireError::Protocol("its demand for a proof is malformed");
+    let (code, body) = body.split_first_chunk().ok_or(malformed)?;
     match (u32::from_be_bytes(*code), proof) {
         (0, proof @ (Proof::Open | Proof::Mutual)) => Ok(proof),
         (0, _) => Err(Failure::Auth(
@@ -222,8 +229,8 @@ async fn authenticate(
                 return Err(Failure::Auth(CLEARTEXT.into()));
             }
             let password = password(account)?;
-            let message = framing::message(b'p', &[password.as_bytes(), &[0]]);
-            wire.send(&Zeroizing::new(message)).await?;
+            let message = Zeroizing::new(built(b'p', &[password.as_bytes(), &[0]]));
+            wire.send(&message).await?;
             Ok(Proof::Open)
         }
         (5, _) => Err(Failure::Auth(MD5.into())),
@@ -245,14 +252,14 @@ async fn authenticate(
             let ending = || Failure::Auth("the process is ending".into());
             let keys = keys.keys(name, password(account)?).await.ok_or_else(ending)?;
             let (expected, last) = challenge.answer(&keys);
-            wire.send(&framing::message(b'p', &[&last])).await?;
+            wire.send(&built(b'p', &[&last])).await?;
             Ok(Proof::Answered(expected))
         }
         (12, Proof::Answered(expected)) => {
             expected.verify(body).map_err(auth)?;
             Ok(Proof::Mutual)
         }
-        (7 | 8 | 9, _) => Err(Failure::Auth(
+        (7..=9, _) => Err(Failure::Auth(
             "the server asks for Kerberos or SSPI, which Palisade does not speak; give it a line \
              with `scram-sha-256` or `cert` in pg_hba.conf"
                 .into(),
@@ -288,8 +295,13 @@ fn begin(stream: &Stream, offered: &[u8]) -> Result<(Exchange, Vec<u8>), Failure
     let mut nonce = [0; NONCE_BYTES];
     rand::fill(&mut nonce).map_err(|_| io::Error::other("no random bytes are to be had"))?;
     let (exchange, first) = Exchange::begin("", &nonce, binding);
-    let length = (first.len() as u32).to_be_bytes();
-    Ok((exchange, framing::message(b'p', &[mechanism.as_bytes(), &[0], &length, &first])))
+    let mut out = Vec::new();
+    message(&mut out, b'p', |out| {
+        put_text(out, mechanism);
+        put_u32(out, first.len() as u32);
+        out.extend_from_slice(&first);
+    });
+    Ok((exchange, out))
 }
 
 fn password<'a>(account: Account<'a>) -> Result<&'a Zeroizing<String>, Failure> {

@@ -3,12 +3,13 @@
 mod binding;
 mod connect;
 mod control;
-mod framing;
 mod keys;
 mod login;
 mod scram;
 mod settings;
 mod target;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use connect::{CANCEL_TIMEOUT, Connector};

@@ -50,9 +50,8 @@ impl TargetSessionAttrs {
 
 /// Whether the session itself asks to be read-only.
 pub(super) fn is_about_itself(asked: &[(String, String)]) -> bool {
-    asked
-        .iter()
-        .any(|(name, value)| name == READ_ONLY || name == "options" && value.contains(READ_ONLY))
+    let says = |text: &str| text.to_ascii_lowercase().replace('-', "_").contains(READ_ONLY);
+    asked.iter().any(|(name, value)| says(name) || name == "options" && says(value))
 }
 
 #[cfg(test)]
@@ -90,6 +89,8 @@ mod tests {
             Some(false)
         );
         assert_eq!(read_only(&[pair(READ_ONLY, "on")]), Some(false));
+        let option = pair("options", "--Default-Transaction-Read-Only=on");
+        assert_eq!(read_only(&[option]), Some(false));
         assert_eq!(Traits::reported(&reported[..1], &[]), None);
     }
 }

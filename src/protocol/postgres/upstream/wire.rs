@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::framing;
+use super::super::codec::frame::{self, FrameError, HEADER_BYTES, Side};
+use super::super::codec::message::read::{ErrorFields, data_row};
+use super::super::codec::message::write;
 use crate::net::stream::Stream;
 
 /// The longest message that is taken while logging in, and in answer to a statement of ours.
@@ -37,11 +39,11 @@ pub(in crate::protocol::postgres) struct ServerError {
 impl ServerError {
     /// Of an ErrorResponse's body.
     pub(in crate::protocol::postgres) fn read(body: &[u8]) -> Self {
-        let field = |field| framing::error_field(body, field);
+        let fields = ErrorFields::parse(body).unwrap_or_default();
         Self {
-            code: field(b'C').unwrap_or_default(),
-            message: field(b'M').unwrap_or_default(),
-            detail: field(b'D'),
+            code: fields.code.into_owned(),
+            message: fields.message.into_owned(),
+            detail: Some(fields.detail.into_owned()).filter(|detail| !detail.is_empty()),
         }
     }
 }
@@ -51,7 +53,9 @@ impl ServerError {
 pub(in crate::protocol::postgres) enum WireError {
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("the server does not speak PostgreSQL's protocol 3: {0}")]
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("the server does what PostgreSQL does not: {0}")]
     Protocol(&'static str),
 }
 
@@ -100,14 +104,15 @@ impl Wire {
     /// The next message. What was read stays when the future is dropped.
     pub(in crate::protocol::postgres) async fn message(&mut self) -> Result<Message, WireError> {
         loop {
-            if let Some((tag, length)) = framing::header(&self.read) {
-                if length > MESSAGE_BYTES_MAX {
-                    return Err(WireError::Protocol("a message is too long"));
+            if let Some(header) = frame::header(Side::Server, &self.read)? {
+                if header.len > MESSAGE_BYTES_MAX {
+                    return Err(WireError::Protocol("its message is longer than 64 KiB"));
                 }
-                if let Some(body) = self.read.get(5..5 + length) {
+                let end = HEADER_BYTES + header.len;
+                if let Some(body) = self.read.get(HEADER_BYTES..end) {
                     let body = body.to_vec();
-                    self.read.drain(..5 + length);
-                    return Ok(Message { tag, body });
+                    self.read.drain(..end);
+                    return Ok(Message { tag: header.tag, body });
                 }
             }
             self.read.reserve(READ_BYTES);
@@ -119,29 +124,24 @@ impl Wire {
 
     /// Runs one statement by the simple protocol, within [`QUERY_TIMEOUT`]. After an error other
     /// than [`QueryError::Refused`], and when the future was dropped, the connection is of no use.
-    pub(in crate::protocol::postgres) async fn query(
-        &mut self,
-        text: &str,
-    ) -> Result<Vec<Row>, QueryError> {
+    pub(in crate::protocol::postgres) async fn query(&mut self, text: &str) -> Result<Vec<Row>, QueryError> {
         let over = |error: WireError| QueryError::Over(error.to_string());
         let answer = async {
-            self.send(&framing::message(b'Q', &[text.as_bytes(), &[0]]))
-                .await
-                .map_err(|error| over(error.into()))?;
+            let mut asked = Vec::new();
+            write::query(&mut asked, text);
+            self.send(&asked).await.map_err(|error| over(error.into()))?;
             let (mut rows, mut refused) = (Vec::new(), None);
             loop {
                 let message = self.message().await.map_err(over)?;
                 match message.tag {
                     b'D' if rows.len() < ROWS_MAX => {
-                        let row = framing::data_row(&message.body);
-                        rows.push(row.ok_or_else(|| over(WireError::Protocol("a row")))?);
+                        rows.push(row(&message.body).map_err(over)?);
                     }
-                    b'D' => return Err(over(WireError::Protocol("too many rows"))),
+                    b'D' => return Err(over(WireError::Protocol("its answer has too many rows"))),
                     b'E' => {
                         let error = ServerError::read(&message.body);
-                        let severity = framing::error_field(&message.body, b'V');
-                        // No ReadyForQuery follows.
-                        if severity.is_some_and(|it| it == "FATAL" || it == "PANIC") {
+                        // Nothing follows.
+                        if ErrorFields::parse(&message.body).is_ok_and(|it| it.is_fatal()) {
                             return Err(QueryError::Over(error.to_string()));
                         }
                         refused = Some(error);
@@ -150,11 +150,16 @@ impl Wire {
                         return refused.map_or(Ok(rows), |error| Err(QueryError::Refused(error)));
                     }
                     b'T' | b'C' | b'I' | b'N' | b'S' | b'A' => {}
-                    _ => return Err(over(WireError::Protocol("a message that answers no query"))),
+                    _ => return Err(over(WireError::Protocol("it answers no query"))),
                 }
             }
         };
         let late = || QueryError::Over(format!("no answer within {} s", QUERY_TIMEOUT.as_secs()));
         timeout(QUERY_TIMEOUT, answer).await.unwrap_or_else(|_| Err(late()))
     }
+}
+
+fn row(body: &[u8]) -> Result<Row, WireError> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    Ok(data_row(body)?.into_iter().map(|value| value.map(text)).collect())
 }

@@ -9,13 +9,13 @@ const REMINDER_INTERVAL: Duration = Duration::from_secs(30);
 /// What was said last of one server.
 pub(super) struct Complaint {
     upstream: Arc<str>,
-    host: usize,
+    server: String,
     said: Option<(String, Instant)>,
 }
 
 impl Complaint {
-    pub(super) fn new(upstream: Arc<str>, host: usize) -> Self {
-        Self { upstream, host, said: None }
+    pub(super) fn new(upstream: Arc<str>, server: String) -> Self {
+        Self { upstream, server, said: None }
     }
 
     pub(super) fn say(&mut self, what: &str) {
@@ -24,7 +24,7 @@ impl Complaint {
             .as_ref()
             .is_some_and(|(said, at)| said == what && at.elapsed() < REMINDER_INTERVAL);
         if !is_known {
-            tracing::error!(upstream = %self.upstream, server = self.host, "{what}");
+            tracing::error!(upstream = %self.upstream, server = self.server, "{what}");
             self.said = Some((what.to_owned(), Instant::now()));
         }
     }

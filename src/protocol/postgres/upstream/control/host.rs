@@ -37,7 +37,8 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, host: usize) -> Self {
-        let complaint = Complaint::new(shared.upstream().name.clone(), host);
+        let server = shared.connector.place(host);
+        let complaint = Complaint::new(shared.upstream().name.clone(), server);
         Self { shared, host, complaint, found: HashSet::new(), is_refused: false }
     }
 
@@ -76,6 +77,8 @@ impl Keeper {
             pair("client_encoding", "UTF8".to_owned()),
             // Nothing that somebody has made in the database can be called.
             pair("search_path", "pg_catalog".to_owned()),
+            // Whatever the role is set to.
+            pair("statement_timeout", "0".to_owned()),
         ];
         let account = Account {
             role: &upstream.control_role,

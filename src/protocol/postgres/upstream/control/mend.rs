@@ -3,11 +3,11 @@
 use super::super::wire::ServerError;
 
 /// The server's word for a missing right.
-pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+pub(in super::super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// What the control role could not do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Deed {
+pub(in super::super) enum Deed {
     /// Ending a backend.
     Terminate,
     /// Asking for the timeline.
@@ -17,7 +17,7 @@ pub(super) enum Deed {
 }
 
 /// The mend for `error`, for the role that is called so.
-pub(super) fn mend(deed: Deed, error: &ServerError, role: &str) -> String {
+pub(in super::super) fn mend(deed: Deed, error: &ServerError, role: &str) -> String {
     let role = quoted(role);
     let said = format!("{} {}", error.message, error.detail.as_deref().unwrap_or_default());
     match deed {
@@ -42,10 +42,43 @@ pub(super) fn mend(deed: Deed, error: &ServerError, role: &str) -> String {
 }
 
 /// The mend where the server does not show when a backend began.
-pub(super) fn mend_hidden(role: &str) -> String {
+pub(in super::super) fn mend_hidden(role: &str) -> String {
     format!("type: GRANT pg_read_all_stats TO {};", quoted(role))
 }
 
 fn quoted(role: &str) -> String {
     format!("\"{}\"", role.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_type() {
+        fn check(deed: Deed, code: &str, message: &str, detail: Option<&str>, expected: &str) {
+            let (code, message) = (code.to_owned(), message.to_owned());
+            let error = ServerError { code, message, detail: detail.map(str::to_owned) };
+            let mend = mend(deed, &error, "a \"b\"");
+            assert!(mend.contains(expected), "{error}: {mend}");
+        }
+
+        let denied = "permission denied to terminate process";
+        let signal = "Only roles with privileges of the role whose process is being terminated or \
+                      with privileges of the \"pg_signal_backend\" role may terminate this process.";
+        let member = "must be a member of the role whose process is being terminated or member of \
+                      pg_signal_backend";
+        let attribute = "Only roles with the SUPERUSER attribute may terminate processes of roles \
+                         with the SUPERUSER attribute.";
+        let superuser = "must be a superuser to terminate superuser process";
+        let grant = "GRANT pg_signal_backend TO \"a \"\"b\"\"\";";
+        check(Deed::Terminate, "42501", member, None, grant);
+        check(Deed::Terminate, "42501", denied, Some(signal), grant);
+        check(Deed::Terminate, "42501", superuser, None, "take SUPERUSER");
+        check(Deed::Terminate, "42501", denied, Some(attribute), "take SUPERUSER");
+        let function = "permission denied for function pg_walfile_name";
+        check(Deed::Probe, "42501", function, None, "GRANT EXECUTE ON FUNCTION");
+        check(Deed::List, "42501", "permission denied for view", None, "GRANT SELECT ON");
+        check(Deed::List, "57014", "canceling statement", None, "it is tried again");
+    }
 }

@@ -19,9 +19,9 @@ use super::settings::Upstream;
 mod cluster;
 mod complaint;
 mod host;
-mod mend;
-mod orders;
-mod statements;
+pub(super) mod mend;
+pub(super) mod orders;
+pub(super) mod statements;
 
 use cluster::{Cluster, Sight};
 use orders::Orders;
@@ -76,7 +76,8 @@ impl Control {
     }
 
     /// Returns when nothing is left of what an earlier process of this replica had begun, with
-    /// the number of sessions that were ended.
+    /// the number of sessions that were ended. A session that is begun before is taken for one of
+    /// them, and ended.
     pub async fn swept(&self) -> usize {
         let mut swept = self.shared.swept.subscribe();
         match swept.wait_for(Option::is_some).await.map(|swept| *swept) {
@@ -91,7 +92,7 @@ impl Control {
         self.shared.swept.borrow().is_some()
     }
 
-    /// The same of one server: one that could not be reached at the start is swept when it
+    /// Whether nothing is left on that server. One that could not be reached at the start is swept when it
     /// can be, and until then no session may be had there.
     pub fn is_host_swept(&self, host: usize) -> bool {
         self.shared.is_host_swept(host)
@@ -123,8 +124,8 @@ impl Shared {
 
     fn sweep(&self, host: usize, ended: usize) {
         if ended > 0 {
-            let upstream = &self.upstream().name;
-            tracing::warn!(%upstream, server = host, ended, "ended sessions that were left behind");
+            let (upstream, server) = (&self.upstream().name, self.connector.place(host));
+            tracing::warn!(%upstream, server, ended, "ended sessions that were left behind");
         }
         self.change(|cluster| cluster.sweep(host, ended));
     }
@@ -150,7 +151,8 @@ impl Shared {
         let is_changed = self.primary.send_if_modified(|known| is_new(known, primary));
         if let Some(host) = primary.filter(|_| is_changed) {
             self.connector.prefer(host);
-            tracing::info!(upstream = %self.upstream().name, server = host, "it is the primary");
+            let (upstream, server) = (&self.upstream().name, self.connector.place(host));
+            tracing::info!(%upstream, server, "it is the primary");
         }
         // It never is undone: a server that comes later is no primary before it is swept.
         if let Some(ended) = cluster.swept()

@@ -14,7 +14,8 @@ pub(super) const BATCH_MAX: usize = 1_000;
 /// Bytes of an application_name: the server cuts what is longer.
 const NAME_BYTES_MAX: usize = 63;
 
-/// What the names of this replica's sessions end in.
+/// What the names of this replica's sessions end in. Servers cut names at 63 bytes, and change
+/// what is not ASCII in them.
 pub fn session_suffix(replica: &str) -> String {
     format!(" [palisade:{replica}]")
 }
@@ -60,7 +61,7 @@ const BEGAN_US: &str = "(extract(epoch FROM a.backend_start) * 1000000)::int8";
 
 /// Ends those of the backends that are still there, and tells which: each with its id and with
 /// when it began. What a backend does not show to our role is NULL.
-pub(super) fn terminate(orders: &[(u64, Order)]) -> String {
+pub(in super::super) fn terminate(orders: &[(u64, Order)]) -> String {
     let list = |value: &dyn Fn(&(u64, Order)) -> Option<i64>| {
         let mut text = String::new();
         for order in orders {
@@ -86,7 +87,7 @@ pub(super) fn terminate(orders: &[(u64, Order)]) -> String {
 }
 
 /// The ids of those that are still there, and when they began.
-pub(super) fn remaining(rows: &[Row]) -> Option<Vec<(u64, Option<i64>)>> {
+pub(in super::super) fn remaining(rows: &[Row]) -> Option<Vec<(u64, Option<i64>)>> {
     let read = |row: &Row| {
         let began_us = match row.get(1)? {
             Some(text) => Some(text.parse().ok()?),
@@ -106,8 +107,9 @@ pub(super) fn left_behind(replica: &str, roles: &[&str]) -> String {
         true => String::new(),
         false => format!(
             " OR (a.usename::text IN ({}) AND a.application_name !~ \
-             ' \\[palisade(-control)?:[^]]*\\]$')",
-            roles.join(", ")
+             {})",
+            roles.join(", "),
+            literal(r" \[palisade(-control)?:[^]]*\]$")
         ),
     };
     format!(

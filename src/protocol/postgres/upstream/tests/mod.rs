@@ -1,0 +1,7 @@
+//! Against real servers.
+
+mod control;
+mod failover;
+mod hostile;
+mod login;
+mod rig;
