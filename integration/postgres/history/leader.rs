@@ -234,7 +234,12 @@ impl Leader {
         let write = format!("r{resource}-t{token}-{}-{}", std::process::id(), self.made);
         self.counter += 1;
         say(&Line::Begun { write: write.clone() });
-        let row = format!("{resource}, {token}, '{write}', {}", self.counter);
+        // At the point where something is to happen, there has to be time for it.
+        let slow_ms = match self.is_due() {
+            Some(Point::Idle | Point::InTransaction | Point::InCopy) | None => 0,
+            Some(_) => self.chance.one_of(&[0, 200, 1_500]),
+        };
+        let row = format!("{resource}, {token}, '{write}', {}, {slow_ms}", self.counter);
         (write, row)
     }
 
@@ -297,7 +302,7 @@ impl Leader {
         let (write, row) = self.begin();
         let ms = self.chance.within(0..=40);
         let sql = format!(
-            "INSERT INTO log (resource, token, write, value) SELECT {row} FROM pg_sleep({})",
+            "INSERT INTO log (resource, token, write, value, slow_ms) SELECT {row} FROM pg_sleep({})",
             ms as f64 / 1_000.0
         );
         let message = query(&sql);
@@ -323,8 +328,9 @@ impl Leader {
         for _ in 0..self.chance.within(1..=3) {
             let (write, row) = self.begin();
             writes.push(write);
-            statements
-                .push(format!("INSERT INTO log (resource, token, write, value) VALUES ({row})"));
+            statements.push(format!(
+                "INSERT INTO log (resource, token, write, value, slow_ms) VALUES ({row})"
+            ));
         }
         for sql in statements {
             let answer = self.wire.simple(&sql).await;
@@ -369,7 +375,9 @@ impl Leader {
     }
 
     async fn copy(&mut self) -> Option<()> {
-        self.wire.send(&query("COPY log (resource, token, write, value) FROM STDIN CSV")).await;
+        self.wire
+            .send(&query("COPY log (resource, token, write, value, slow_ms) FROM STDIN CSV"))
+            .await;
         let answer = self.wire.answer().await;
         if !answer.is_copying {
             return self.failed(&[], &answer).await;
@@ -398,7 +406,7 @@ impl Leader {
             let (write, row) = self.begin();
             writes.push(write);
             let sql = format!(
-                "INSERT INTO log (resource, token, write, value) SELECT {row} FROM pg_sleep(0.01)"
+                "INSERT INTO log (resource, token, write, value, slow_ms) SELECT {row} FROM pg_sleep(0.01)"
             );
             self.wire.send(&[extended(&sql, &[]), tagged(b'S', &[])].concat()).await;
             if index == 1 {
@@ -431,7 +439,7 @@ impl Leader {
         let (write, row) = self.begin();
         for sql in [
             "BEGIN".to_owned(),
-            format!("INSERT INTO log (resource, token, write, value) VALUES ({row})"),
+            format!("INSERT INTO log (resource, token, write, value, slow_ms) VALUES ({row})"),
         ] {
             let answer = self.wire.simple(&sql).await;
             if !answer.errors.is_empty() || answer.status.is_none() {

@@ -14,7 +14,8 @@
 //! (`track_commit_timestamp`) are not: two transactions take theirs before either is visible,
 //! and clocks jump. The same row has the counter: each leader reads it once, when it begins, and
 //! then writes what it has in mind, so that a write that lands between that reading and the first
-//! write of the new leader is a lost update.
+//! write of the new leader is a lost update. Some commits take seconds, by a deferred trigger, so
+//! that takeovers and faults find them on their way.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,13 +30,20 @@ use turns::{Settings, run};
 const SETUP: &str = "
 CREATE TABLE clock (resource int PRIMARY KEY, n bigint NOT NULL, counter bigint NOT NULL);
 INSERT INTO clock SELECT r, 0, 0 FROM generate_series(0, 9) r;
-CREATE TABLE log (resource int, clock bigint, token bigint, write text UNIQUE, value bigint);
+CREATE TABLE log (resource int, clock bigint, token bigint, write text UNIQUE, value bigint,
+  slow_ms int NOT NULL DEFAULT 0);
 CREATE FUNCTION tick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   UPDATE clock SET n = n + 1, counter = NEW.value WHERE resource = NEW.resource
     RETURNING n INTO NEW.clock;
   RETURN NEW;
 END $$;
 CREATE TRIGGER tick BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION tick();
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  PERFORM pg_sleep(NEW.slow_ms / 1000.0);
+  RETURN NEW;
+END $$;
+CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON log DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION dawdle();
 ";
 
 /// The seed of the short run: one plan, so that a failure is a change of the code.

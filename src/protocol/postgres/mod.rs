@@ -13,6 +13,7 @@
 mod answers;
 mod cancel;
 pub(crate) mod codec;
+mod ending;
 mod farewell;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

@@ -124,7 +124,10 @@ impl Wire {
 
     /// Runs one statement by the simple protocol, within [`QUERY_TIMEOUT`]. After an error other
     /// than [`QueryError::Refused`], and when the future was dropped, the connection is of no use.
-    pub(in crate::protocol::postgres) async fn query(&mut self, text: &str) -> Result<Vec<Row>, QueryError> {
+    pub(in crate::protocol::postgres) async fn query(
+        &mut self,
+        text: &str,
+    ) -> Result<Vec<Row>, QueryError> {
         let over = |error: WireError| QueryError::Over(error.to_string());
         let answer = async {
             let mut asked = Vec::new();
