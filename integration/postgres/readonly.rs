@@ -132,6 +132,9 @@ const WAYS: &[&[&str]] = &[
     &["SELECT U&'\\0027'; DELETE FROM t; --'"],
 ];
 
+/// What leads nowhere: the value that is reset to is the start's, which is read-only.
+const LET_THROUGH: [&str; 3] = ["RESET ALL", "DISCARD ALL", "SET ROLE app"];
+
 async fn front() -> Front {
     let front = Front::start().await;
     let mut leader = front.leader("leader-a", 33).await;

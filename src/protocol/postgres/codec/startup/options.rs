@@ -63,6 +63,15 @@ impl Options {
         Self(switches)
     }
 
+    /// The settings, with their values; `None` where there are switches that set none.
+    pub fn settings(&self) -> Option<Vec<(String, String)>> {
+        let setting = |switch: &Switch| {
+            let setting = switch.setting.as_ref().filter(|setting| setting.before.is_empty())?;
+            Some((setting.name.clone(), setting.value.clone()))
+        };
+        self.0.iter().map(setting).collect()
+    }
+
     /// What is left without the setting `name`, and the values that it was given.
     pub fn without(self, name: &str) -> (Self, Vec<String>) {
         let (mut kept, mut values) = (Vec::new(), Vec::new());
