@@ -95,6 +95,7 @@ pub struct Ended {
 /// # Errors
 /// The first thing that is wrong.
 pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running, StartError> {
+    describe_metrics();
     let audit = Audit::open(config.audit.clone()).map_err(StartError::Audit)?;
     let LedgerChoice::Embedded { path, settings } = config.ledger.clone();
     let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
@@ -334,6 +335,14 @@ impl Bound {
         let listener = listen::Listener::bind(Arc::clone(&name), addresses)?;
         Ok(Self { name, tls, listener })
     }
+}
+
+/// Says what the metrics of each part mean; telemetry says it of the shared ones.
+fn describe_metrics() {
+    crate::ledger::metrics::describe();
+    crate::net::metrics::describe();
+    http::metrics::describe();
+    postgres::describe_metrics();
 }
 
 fn describe(listener: &config::Listener) -> ListenerInfo {

@@ -22,9 +22,9 @@ pub(super) const STORE_KEY_ID: &str = "demo";
 pub(super) const SECRET_KEY: &str = "demo-secret-key";
 
 /// The leaders of the story, by the names in their certificates.
-const LEADERS: [&str; 2] = ["leader-a", "leader-b"];
+pub(super) const LEADERS: [&str; 2] = ["leader-a", "leader-b"];
 /// The listener's name in the configuration.
-const LISTENER: &str = "leaders";
+pub(super) const LISTENER: &str = "leaders";
 /// The plugin that lets the AWS CLI send a token and show a certificate.
 const AWS_PLUGIN: &str = include_str!("../../../docs/clients/palisade_aws.py");
 
@@ -42,15 +42,7 @@ impl Fenced {
         certificates(&certs).context("making certificates")?;
         let file = dir.join("palisade.toml");
         write(dir, &file, store).context("writing the demo's files")?;
-        let (config, _) = Config::load(&file).map_err(|problems| {
-            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("the demo's own configuration is wrong:\n{}", problems.join("\n"))
-        })?;
-        telemetry::init_log(&config.log).context("starting the log")?;
-        let metrics = telemetry::install_metrics().context("starting the metrics")?;
-        let running = app::start(config, metrics).await.context("starting Palisade")?;
-        let address = running.addresses(LISTENER).first().copied();
-        let address = address.context("Palisade does not listen")?;
+        let (running, address) = launch(&file).await?;
         Ok(Self { running, address, certs })
     }
 
@@ -92,7 +84,21 @@ impl Fenced {
     }
 }
 
-fn certificates(dir: &Path) -> anyhow::Result<()> {
+/// Starts Palisade by that configuration, and tells where leaders connect to.
+pub(super) async fn launch(file: &Path) -> anyhow::Result<(Running, SocketAddr)> {
+    let (config, _) = Config::load(file).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the demo's own configuration is wrong:\n{}", problems.join("\n"))
+    })?;
+    telemetry::init_log(&config.log).context("starting the log")?;
+    let metrics = telemetry::install_metrics().context("starting the metrics")?;
+    let running = app::start(config, metrics).await.context("starting Palisade")?;
+    let address = running.addresses(LISTENER).first().copied();
+    Ok((running, address.context("Palisade does not listen")?))
+}
+
+/// An authority, and certificates of Palisade and the leaders.
+pub(super) fn certificates(dir: &Path) -> anyhow::Result<()> {
     let authority = Authority::new("Palisade demo", AUTHORITY_LIFETIME)?;
     authority.save(dir, false)?;
     let names = ["localhost", "127.0.0.1"].map(str::to_owned);
@@ -118,7 +124,7 @@ fn write(dir: &Path, config: &Path, store: SocketAddr) -> std::io::Result<()> {
 }
 
 /// Palisade warns about secrets that every user of the machine can read.
-fn secret(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn secret(path: &Path, text: &str) -> std::io::Result<()> {
     File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 

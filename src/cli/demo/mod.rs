@@ -1,10 +1,9 @@
 //! `palisade demo`: split brain over real connections, three ways side by side, told as it happens.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use http::StatusCode;
@@ -14,21 +13,28 @@ mod client;
 mod fenced;
 mod naive;
 mod paint;
+mod postgres;
 mod recipes;
 mod story;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod world;
 
 use paint::{Paint, Tone};
-use story::{Line, Outcome};
+use telling::{Outcome, conclude, show};
 use world::World;
-
-/// Between two scenes, for people to read along.
-const SCENE_PAUSE: Duration = Duration::from_millis(900);
 
 /// Arguments of `palisade demo`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without --postgres the story is played on object stores that the demo brings along.\n\
+    With it, on a PostgreSQL that is at hand: a role that may create a schema in the database is \
+    enough (GRANT CREATE ON DATABASE ... TO ...), a superuser is not needed. Everything is made in \
+    one schema, palisade_demo, which must not be there before and is dropped at the end; nothing \
+    else is touched. The password may stand in PGPASSWORD instead of the URL, where other users of \
+    the machine could read it."
+)]
 pub struct Args {
     /// End after the story, with an error if Palisade lost an update or the others did not.
     #[arg(long)]
@@ -37,6 +43,10 @@ pub struct Args {
     /// or not there yet; otherwise a temporary one is used and removed.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Play it on this PostgreSQL: postgres://ROLE:PASSWORD@HOST:PORT/DATABASE, or
+    /// postgres:///DATABASE?host=/run/postgresql for a Unix socket.
+    #[arg(long, value_name = "URL", conflicts_with = "compare_and_forward")]
+    postgres: Option<postgres::Url>,
     /// Only serve the compare-and-forward proxy of the story, in front of this store.
     #[arg(long, hide = true, value_name = "ADDRESS")]
     compare_and_forward: Option<SocketAddr>,
@@ -52,15 +62,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
             return Ok(ExitCode::SUCCESS);
         }
-        demo(args).await
+        match args.postgres {
+            Some(url) => postgres::demo(&url, args.dir, args.once).await,
+            None => demo(args.dir, args.once).await,
+        }
     })
 }
 
-async fn demo(args: Args) -> anyhow::Result<ExitCode> {
+async fn demo(dir: Option<PathBuf>, is_once: bool) -> anyhow::Result<ExitCode> {
     let paint = Paint::stdout();
     // However it ends, the temporary folder with its keys is removed.
     let mut ended = std::pin::pin!(told_to_end());
-    let world = World::build(args.dir).await?;
+    let world = World::build(dir).await?;
     let outcomes = tokio::select! {
         told = tell(paint, &world) => told?,
         ended = &mut ended => {
@@ -68,27 +81,25 @@ async fn demo(args: Args) -> anyhow::Result<ExitCode> {
             anyhow::bail!("ended in the middle of the story");
         }
     };
-    let verdict = judge(&outcomes);
-    println!("{}", table(paint, &outcomes));
-    match &verdict {
-        Ok(told) => println!("{}\n", paint.paint(Tone::Good, told)),
-        Err(told) => println!("{}\n", paint.paint(Tone::Bad, told)),
-    }
-    if !args.once {
+    let stale = StatusCode::PRECONDITION_FAILED.to_string();
+    let is_shown = conclude(paint, &outcomes, "upload", &stale);
+    if !is_once {
         print!("{}", recipes::recipes(paint, &world));
         std::io::stdout().flush()?;
         ended.await?;
         println!();
     }
     world.close().await;
-    Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_shown { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Ctrl-C or SIGTERM.
+/// Ctrl-C, SIGTERM, or the end of the terminal.
 async fn told_to_end() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("waiting for SIGHUP")?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
         pressed = tokio::signal::ctrl_c() => pressed.context("waiting for Ctrl-C"),
     }
 }
@@ -118,58 +129,4 @@ async fn tell(paint: Paint, world: &World) -> anyhow::Result<[Outcome; 3]> {
     scene!("A thaws, knows of nothing, and finishes its upload.", a_thaws);
     let counted = tokio::try_join!(x.count(), y.count(), z.count())?;
     Ok([counted.0, counted.1, counted.2])
-}
-
-async fn show(paint: Paint, title: &str, lines: [Line; 3]) -> anyhow::Result<()> {
-    println!("{}", paint.paint(Tone::Bold, title));
-    for (way, (tone, line)) in world::WAYS.iter().zip(lines) {
-        println!(
-            "  {}  {}",
-            paint.paint(Tone::Faint, &format!("{way:<20}")),
-            paint.paint(tone, &line)
-        );
-    }
-    println!();
-    std::io::stdout().flush()?;
-    if std::io::stdout().is_terminal() {
-        tokio::time::sleep(SCENE_PAUSE).await;
-    }
-    Ok(())
-}
-
-fn table(paint: Paint, outcomes: &[Outcome; 3]) -> String {
-    let heads =
-        ["way to the store", "accepted", "in the store", "lost", "A's late upload was told"];
-    let mut rows = vec![heads.map(|head| (Tone::Bold, head.to_owned())).to_vec()];
-    for (way, outcome) in world::WAYS.iter().zip(outcomes) {
-        let tone = if outcome.lost == 0 { Tone::Good } else { Tone::Bad };
-        rows.push(vec![
-            (Tone::Plain, (*way).to_owned()),
-            (Tone::Plain, outcome.accepted.to_string()),
-            (Tone::Plain, outcome.stored.to_string()),
-            (tone, outcome.lost.to_string()),
-            (tone, outcome.late.to_string()),
-        ]);
-    }
-    paint.table(&rows)
-}
-
-/// Whether the story shows what it is told for.
-fn judge(outcomes: &[Outcome; 3]) -> Result<String, String> {
-    let [direct, naive, fenced] = outcomes;
-    if fenced.lost > 0 {
-        return Err(format!("Palisade lost {} accepted orders: this is a bug.", fenced.lost));
-    }
-    if fenced.late != StatusCode::PRECONDITION_FAILED {
-        return Err(format!("Palisade told leader A {}, not 412: this is a bug.", fenced.late));
-    }
-    if direct.lost == 0 || naive.lost == 0 {
-        return Err(
-            "The other ways lost nothing this time, so the story proves nothing.".to_owned()
-        );
-    }
-    Ok(format!(
-        "Without a fence {} accepted orders are gone; with a check on arrival, {}; with Palisade, none.",
-        direct.lost, naive.lost
-    ))
 }

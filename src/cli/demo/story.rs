@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 
 use super::client::{Client, Frozen, Reply};
 use super::paint::Tone;
+use super::telling::Outcome;
 
 /// The bucket that the story is played in.
 pub(super) const BUCKET: &str = "demo";
@@ -20,7 +21,7 @@ pub(super) const TOKEN_A: u64 = 33;
 /// Leader B's token: the election gave it the next one.
 pub(super) const TOKEN_B: u64 = 34;
 /// Orders that a leader accepts in one scene.
-const ORDERS: usize = 3;
+pub(super) const ORDERS: usize = 3;
 /// Bytes of the document, so that an upload takes long enough to freeze in.
 const DOCUMENT_BYTES: usize = 1 << 20;
 
@@ -48,19 +49,6 @@ pub(super) struct Play {
     accepted: Vec<String>,
     frozen: Option<(String, Frozen)>,
     verdict: Option<StatusCode>,
-}
-
-/// What a play came to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Outcome {
-    /// Orders whose write was answered with yes.
-    pub(super) accepted: usize,
-    /// Orders in the store.
-    pub(super) stored: usize,
-    /// Orders that were accepted and are not in the store.
-    pub(super) lost: usize,
-    /// What leader A was told about the upload that it finished too late.
-    pub(super) late: StatusCode,
 }
 
 impl Play {
@@ -135,7 +123,7 @@ impl Play {
         let b = self.b.clone();
         self.read(&b).await?;
         let lost = self.accepted.iter().filter(|order| !self.orders.contains(order)).count();
-        let late = self.verdict.context("leader A has not woken up")?;
+        let late = self.verdict.context("leader A has not woken up")?.to_string();
         Ok(Outcome { accepted: self.accepted.len(), stored: self.orders.len(), lost, late })
     }
 
@@ -163,7 +151,7 @@ impl Play {
     }
 
     fn next_order(&self, name: &str, token: u64) -> String {
-        format!("order {}, by leader {name} under token {token}", self.orders.len() + 1)
+        order(self.orders.len() + 1, name, token)
     }
 
     fn document(&self, more: Option<&String>) -> Bytes {
@@ -174,6 +162,11 @@ impl Play {
         text.push('\n');
         Bytes::from(text)
     }
+}
+
+/// An order as it stands in the list.
+pub(super) fn order(number: usize, name: &str, token: u64) -> String {
+    format!("order {number}, by leader {name} under token {token}")
 }
 
 fn orders(document: &[u8]) -> Vec<String> {

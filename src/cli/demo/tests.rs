@@ -3,8 +3,9 @@
 use http::StatusCode;
 
 use super::client::Client;
-use super::story::{BUCKET, Outcome, Play, Seal, TOKEN_A, TOKEN_B};
-use super::{judge, naive};
+use super::naive;
+use super::story::{BUCKET, Play, Seal, TOKEN_A, TOKEN_B};
+use super::telling::{Outcome, judge};
 use crate::cli::store;
 
 async fn play(is_compared: bool) -> Outcome {
@@ -41,22 +42,29 @@ async fn play(is_compared: bool) -> Outcome {
 async fn updates_are_lost_without_a_fence_and_with_a_check_on_arrival() {
     for is_compared in [false, true] {
         let outcome = play(is_compared).await;
-        let expected = Outcome { accepted: 7, stored: 4, lost: 3, late: StatusCode::OK };
+        let expected =
+            Outcome { accepted: 7, stored: 4, lost: 3, late: StatusCode::OK.to_string() };
         assert_eq!(outcome, expected, "compared: {is_compared}");
     }
 }
 
 #[test]
 fn the_story_is_judged_by_what_it_shows() {
-    let lost = Outcome { accepted: 7, stored: 4, lost: 3, late: StatusCode::OK };
-    let kept = Outcome { accepted: 6, stored: 6, lost: 0, late: StatusCode::PRECONDITION_FAILED };
-    let silent = Outcome { late: StatusCode::BAD_GATEWAY, ..kept };
-    let check = |outcomes: [Outcome; 3], is_fine: bool| {
-        assert_eq!(judge(&outcomes).is_ok(), is_fine, "{outcomes:?}");
+    let outcome = |[accepted, stored, lost]: [usize; 3], late: &str| Outcome {
+        accepted,
+        stored,
+        lost,
+        late: late.to_owned(),
     };
-    check([lost, lost, kept], true);
-    check([lost, lost, lost], false);
-    check([lost, lost, silent], false);
-    check([kept, lost, kept], false);
-    check([lost, kept, kept], false);
+    let (lost, kept) = (outcome([7, 4, 3], "UPDATE 1"), outcome([6, 6, 0], "PF001"));
+    let silent = outcome([6, 6, 0], "57P01");
+    let check = |outcomes: [&Outcome; 3], is_fine: bool| {
+        let outcomes = outcomes.map(Outcome::clone);
+        assert_eq!(judge(&outcomes, "PF001").is_ok(), is_fine, "{outcomes:?}");
+    };
+    check([&lost, &lost, &kept], true);
+    check([&lost, &lost, &lost], false);
+    check([&lost, &lost, &silent], false);
+    check([&kept, &lost, &kept], false);
+    check([&lost, &kept, &kept], false);
 }

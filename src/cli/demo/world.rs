@@ -13,10 +13,8 @@ use super::naive::{self, Naive};
 use super::story::{BUCKET, Play, Seal, TOKEN_A, TOKEN_B};
 use crate::cli::store::{self, Store};
 
-/// The three ways to the store, in the order of the story.
-pub(super) const WAYS: [&str; 3] = ["without a fence", "compare and forward", "Palisade"];
-
-const LOOPBACK: SocketAddr =
+/// Any port of this machine that is free.
+pub(super) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// Everything that runs.
@@ -31,8 +29,8 @@ pub(super) struct World {
 
 /// Where the files are.
 #[derive(Debug)]
-struct Dir {
-    path: PathBuf,
+pub(super) struct Dir {
+    pub(super) path: PathBuf,
     is_temporary: bool,
 }
 
@@ -94,7 +92,11 @@ fn bucket(dir: &Path) -> store::Settings {
 }
 
 impl Dir {
-    fn make(asked: Option<PathBuf>) -> anyhow::Result<Self> {
+    /// Makes that folder, or a temporary one that goes when this is dropped.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not empty.
+    pub(super) fn make(asked: Option<PathBuf>) -> anyhow::Result<Self> {
         // Private keys are going to lie in it.
         let mut private = DirBuilder::new();
         private.mode(0o700);

@@ -58,6 +58,8 @@ impl Session {
         }
         match header.tag {
             b'Z' => self.ready(),
+            // COPY data that has not ended is not waited for.
+            b'G' if self.phase != Phase::Open => Step::Event(Event::Quiet),
             _ => Step::Again,
         }
     }

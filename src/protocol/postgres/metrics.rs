@@ -15,6 +15,7 @@ const SESSIONS: &str = "palisade_postgres_sessions";
 const SESSIONS_TOTAL: &str = "palisade_postgres_sessions_total";
 const ENDED_TOTAL: &str = "palisade_postgres_sessions_ended_total";
 const REFUSED_TOTAL: &str = "palisade_postgres_refused_total";
+const UNKNOWN_TOTAL: &str = "palisade_postgres_outcomes_unknown_total";
 const CANCELS_TOTAL: &str = "palisade_postgres_cancels_total";
 const SWEPT: &str = "palisade_postgres_swept";
 const REAPED_TOTAL: &str = "palisade_postgres_backends_reaped_total";
@@ -33,6 +34,10 @@ pub fn describe() {
         "Sessions that Palisade ended, by reason: stale, ending, moved, malformed, outcome_unknown"
     );
     describe_counter!(REFUSED_TOTAL, "Sessions and statements that Palisade refused, by reason");
+    describe_counter!(
+        UNKNOWN_TOTAL,
+        "Sessions of which nobody can tell whether the last statement was committed"
+    );
     describe_counter!(CANCELS_TOTAL, "CancelRequests, by outcome: sent, unknown_key, failed");
     describe_gauge!(
         SWEPT,
@@ -56,6 +61,7 @@ pub(super) struct Metrics {
     pub(super) reaped: Counter,
     pub(super) reaping: Gauge,
     pub(super) swept: Gauge,
+    pub(super) unknown: Counter,
     pub(super) login: Histogram,
 }
 
@@ -87,15 +93,18 @@ impl Drop for Counted {
 impl Metrics {
     /// After the recorder was installed: handles made before it go nowhere.
     pub(super) fn new(listener: &Arc<str>, rules: &Rules) -> Self {
-        for rule in rules.iter() {
-            // Begun at zero, so that the first one shows as an increase.
-            let labels = [
-                ("listener", listener.clone()),
-                ("rule", rule.name.clone()),
-                ("reason", "stale".into()),
-            ];
+        // What alerts look at is begun at zero, so that the first one shows as an increase.
+        let refused = |rule: Arc<str>, reason: &'static str| {
+            let labels =
+                [("listener", listener.clone()), ("rule", rule), ("reason", reason.into())];
             counter!(REFUSED_TOTAL, &labels).increment(0);
+        };
+        for rule in rules.iter() {
+            for reason in ["stale", "login", "upstream_unavailable"] {
+                refused(rule.name.clone(), reason);
+            }
         }
+        refused("".into(), "server");
         counter!(ENDED_TOTAL, "listener" => listener.clone(), "reason" => "stale").increment(0);
         let swept = gauge!(SWEPT, "listener" => listener.clone());
         swept.set(0.0);
@@ -106,6 +115,7 @@ impl Metrics {
             read_only: Kind::new(listener, "read_only"),
             reaped: counter!(REAPED_TOTAL, "listener" => listener.clone()),
             reaping: gauge!(REAPING, "listener" => listener.clone()),
+            unknown: counter!(UNKNOWN_TOTAL, "listener" => listener.clone()),
             login: histogram!(LOGIN_SECONDS, "listener" => listener.clone()),
         }
     }

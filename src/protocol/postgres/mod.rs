@@ -12,7 +12,8 @@
 
 mod answers;
 mod cancel;
-mod codec;
+pub(crate) mod codec;
+mod ending;
 mod farewell;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

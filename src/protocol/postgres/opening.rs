@@ -34,6 +34,9 @@ const SECRET_BYTES_3_0: usize = 4;
 /// The setting by which a server holds a session read-only.
 pub(super) const READ_ONLY: &str = "default_transaction_read_only";
 
+/// Why nobody may write yet after a crash.
+pub(super) const UNSWEPT: &str = "sessions of an earlier process have not been ended there yet";
+
 /// What a client asks for.
 struct Asked {
     startup: Startup,
@@ -191,20 +194,25 @@ async fn kind(front: &Front, peer: &Peer, asked: &Asked) -> Result<Kind, Denial>
         wait: rule.takeover_timeout,
         rule: Arc::clone(rule),
     };
+    match sealed(front, bid).await {
+        Ok(fence) if may_write => Ok(Kind::Fenced(fence)),
+        Ok(fence) => Ok(read_only(Some(fence), None)),
+        Err(Denial::Fence(stale @ Refusal::Stale { .. })) if is_open => {
+            Ok(read_only(None, Some(stale)))
+        }
+        Err(denial) => Err(denial),
+    }
+}
+
+/// Seals, and watches the resource from then on.
+pub(super) async fn sealed(front: &Front, bid: Bid) -> Result<Fence, Denial> {
     // What a process before this one left has to be gone before anything is raised.
     if timeout(bid.wait, front.control.swept()).await.is_err() {
-        let why = "sessions of an earlier process have not been ended there yet".to_owned();
-        return Err(Denial::Unavailable(why));
+        return Err(Denial::Unavailable(UNSWEPT.to_owned()));
     }
-    match front.gate.seal(&bid).await {
-        Ok(_) => {
-            let watch = Arc::new(front.gate.watch(&bid)?);
-            let fence = Fence { bid, watch };
-            Ok(if may_write { Kind::Fenced(fence) } else { read_only(Some(fence), None) })
-        }
-        Err(stale @ Refusal::Stale { .. }) if is_open => Ok(read_only(None, Some(stale))),
-        Err(refusal) => Err(refusal.into()),
-    }
+    front.gate.seal(&bid).await?;
+    let watch = Arc::new(front.gate.watch(&bid)?);
+    Ok(Fence { bid, watch })
 }
 
 /// As PostgreSQL reads a boolean, or the word `database`.
@@ -249,8 +257,7 @@ async fn log_in(
         Err(error) => return Err(denied(error)),
     };
     if matches!(kind, Kind::Fenced(_)) && !front.control.is_host_swept(backend.host) {
-        let why = "sessions of an earlier process have not been ended there yet".to_owned();
-        return Err(Denial::Unavailable(why));
+        return Err(Denial::Unavailable(UNSWEPT.to_owned()));
     }
     if matches!(kind, Kind::ReadOnly { .. }) {
         let is_held =

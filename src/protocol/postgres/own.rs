@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::codec::message::read::{self, Target};
 use super::codec::message::write::{self, Severity};
+use super::opening::{UNSWEPT, sealed};
 use super::refusal::{Denial, Problem};
-use super::session::{Fence, Flow, Kind, Session, Skip};
+use super::session::{Flow, Kind, Session, Skip};
 use super::sql::{Own, Setting, own};
 use crate::fence::{Action, Claim, Refusal, Token};
 use crate::gate::Bid;
@@ -224,15 +225,15 @@ impl Session {
             wait: self.rule.takeover_timeout,
             rule: Arc::clone(&self.rule),
         };
-        let told = |refusal: Refusal| {
-            let mut problem = self.problem(Denial::Fence(refusal));
+        let told = |denial: Denial| {
+            let mut problem = self.problem(denial);
             problem.token = Some(token);
             Box::new(problem)
         };
-        let sealed = self.front.gate.seal(&bid).await;
-        sealed.map_err(told)?;
-        let watch = Arc::new(self.front.gate.watch(&bid).map_err(told)?);
-        let fence = Fence { bid, watch };
+        let fence = sealed(&self.front, bid).await.map_err(told)?;
+        if !self.front.control.is_host_swept(self.hold.host) {
+            return Err(told(Denial::Unavailable(UNSWEPT.to_owned())));
+        }
         match &mut self.kind {
             Kind::Fenced(held) => *held = fence,
             Kind::ReadOnly { fence: held, stale, .. } => {

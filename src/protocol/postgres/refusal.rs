@@ -241,15 +241,6 @@ impl Denial {
             ),
         }
     }
-
-    /// Whether the same may succeed later without anybody's intervention.
-    pub(super) fn is_retryable(&self) -> bool {
-        match self {
-            Self::Fence(refusal) => refusal.is_retryable(),
-            Self::Ending | Self::Moved | Self::Unavailable(_) => true,
-            _ => false,
-        }
-    }
 }
 
 fn refused(refusal: &Refusal) -> Row {

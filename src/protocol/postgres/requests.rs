@@ -99,8 +99,12 @@ impl Session {
 
     /// Statements about Palisade's own settings, which never reach the server.
     fn about_palisade(&mut self, header: &Header, is_after_all: bool) -> Option<Step> {
-        let whole = matches!(header.tag, b'Q' | b'P') || self.own.is_there();
-        if !whole || !matches!(header.tag, b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S') {
+        let is_extended = matches!(header.tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S');
+        if self.own.is_open() && !is_extended {
+            return Some(self.mixed());
+        }
+        let is_looked_into = is_extended && self.own.is_there();
+        if !is_looked_into && !matches!(header.tag, b'Q' | b'P') {
             return None;
         }
         // The body of a long message is not waited for: it is no statement of ours.

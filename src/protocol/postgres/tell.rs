@@ -24,6 +24,9 @@ impl Front {
     pub(super) fn tell_ended(&self, peer: &Peer, problem: &Problem) {
         let row = problem.denial.row();
         self.metrics.ended(row.reason);
+        if problem.outcome == Outcome::Unknown {
+            self.metrics.unknown.increment(1);
+        }
         let event = match (problem.outcome, &problem.denial) {
             (Outcome::Unknown, _) => "unknown",
             // Nobody lost anything by it.

@@ -8,31 +8,23 @@ use super::track::Tracker;
 /// that waited for a standby is ended.
 const ADMIN_SHUTDOWN: &str = "57P01";
 
-/// What the server has said since its last ReadyForQuery.
+/// What the server has said beyond what the [`Tracker`] sees by tags.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
-    completes: u32,
-    has_failed: bool,
     has_ended: bool,
     is_committed: bool,
 }
 
 impl Witness {
-    /// A message of the server: CommandComplete and its like, ErrorResponse, NoticeResponse,
-    /// ReadyForQuery. The body where it is an error or a notice and is there.
+    /// A message of the server, with its body where it is an error or a notice and is there.
     pub(super) fn server(&mut self, tag: u8, body: Option<&[u8]>) {
+        let fields = || body.and_then(|body| ErrorFields::parse(body).ok());
         match tag {
-            b'Z' => *self = Self { has_ended: self.has_ended, ..Self::default() },
-            b'C' => self.completes = self.completes.saturating_add(1),
-            b'E' => {
-                self.has_failed = true;
-                let fields = body.and_then(|body| ErrorFields::parse(body).ok());
-                self.has_ended |= fields.is_none_or(|fields| fields.is_fatal());
-            }
+            b'Z' => self.is_committed = false,
+            b'E' => self.has_ended |= fields().is_none_or(|fields| fields.is_fatal()),
             // PostgreSQL ends the wait for a standby, not the commit that is done already.
             b'N' => {
-                let fields = body.and_then(|body| ErrorFields::parse(body).ok());
-                self.is_committed |= fields.is_some_and(|fields| {
+                self.is_committed |= fields().is_some_and(|fields| {
                     let is_about_us = fields.severity == "WARNING" && fields.code == ADMIN_SHUTDOWN;
                     // Without a detail it says that the whole server stops at once.
                     is_about_us && !fields.detail.is_empty()
@@ -49,13 +41,14 @@ impl Witness {
 
     /// What became of what was forwarded last, now that the backend is gone or is being ended.
     pub(super) fn outcome(&self, tracker: &Tracker) -> Outcome {
+        let progress = tracker.progress();
         if self.is_committed {
             Outcome::Committed
         } else if tracker.is_idle() {
             Outcome::Nothing
         } else if tracker.is_quiet() || tracker.is_copying_in() {
             Outcome::RolledBack
-        } else if self.has_failed && self.completes == 0 {
+        } else if progress.is_failed && !progress.is_completed {
             Outcome::RolledBack
         } else {
             Outcome::Unknown

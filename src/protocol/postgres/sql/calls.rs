@@ -207,20 +207,21 @@ fn operator(inner: &[Token<'_>]) -> Result<(), Reason> {
 
 /// `set_config('name', 'value', false)` of a setting that may be set, or what pg_dump sends.
 fn set_config(tokens: &[Token<'_>], at: usize) -> Result<(), Reason> {
-    const PLAIN: Reason = Reason::fixed(
-        "set_config() has to be given the names and values of settings as plain strings",
-    );
-    match &tokens[at + 1..] {
-        [name, comma, value, next, ..] if comma.is_sign(",") && next.is_sign(",") => {
-            let Some(value) = value.text() else { return Err(PLAIN) };
-            let name = match name.text() {
-                Some(name) => name,
-                None if is_guarded_by_name(tokens) => "restrict_nonsystem_relation_kind".into(),
-                None => return Err(PLAIN),
-            };
-            settings::assignment(&name, Some(&value))
-        }
-        _ => Err(PLAIN),
+    const PLAIN: Reason =
+        Reason::fixed("set_config() has to be given the name of the setting as a plain string");
+    let [name, comma, value, next, ..] = &tokens[at + 1..] else { return Err(PLAIN) };
+    if !comma.is_sign(",") {
+        return Err(PLAIN);
+    }
+    let name = match name.text() {
+        Some(name) => name,
+        None if is_guarded_by_name(tokens) => "restrict_nonsystem_relation_kind".into(),
+        None => return Err(PLAIN),
+    };
+    match value.text() {
+        Some(value) if next.is_sign(",") => settings::assignment(&name, Some(&value)),
+        // Which value is not known before it runs.
+        _ => settings::any_assignment(&name),
     }
 }
 

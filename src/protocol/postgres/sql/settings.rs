@@ -187,6 +187,15 @@ pub fn assignment(name: &str, value: Option<&str>) -> Result<(), Reason> {
     }
 }
 
+/// Whether it may be set to whatever it is.
+///
+/// # Errors
+/// Why it may not.
+pub(super) fn any_assignment(name: &str) -> Result<(), Reason> {
+    // The values that are restricted all have one that is not allowed.
+    assignment(name, Some("pg_temp, pg_catalog"))
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         Some((start, end)) => {

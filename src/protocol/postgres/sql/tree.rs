@@ -96,6 +96,12 @@ fn function(function: &Function) -> Step {
             }
         }
         (FunctionArguments::None, _) => foreign(),
+        (FunctionArguments::Subquery(_), [ObjectNamePart::Identifier(ident)])
+            if ident.quote_style.is_none() && folded(ident) == "array" =>
+        {
+            ControlFlow::Continue(())
+        }
+        (FunctionArguments::Subquery(_), _) => foreign(),
         _ => call(name),
     }
 }

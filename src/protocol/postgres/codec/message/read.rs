@@ -99,13 +99,6 @@ pub fn backend_key(body: &[u8]) -> Result<(u32, &[u8]), FrameError> {
     Ok((body.u32()?, body.rest))
 }
 
-/// ReadyForQuery.
-pub fn ready(body: &[u8]) -> Result<Status, FrameError> {
-    let mut body = Body::new("ReadyForQuery", body);
-    let status = Status::from_byte(body.byte()?).ok_or(body.error("its status is unknown"))?;
-    body.end(status)
-}
-
 /// Query: its text.
 pub fn query_text(body: &[u8]) -> Result<&[u8], FrameError> {
     let mut body = Body::new("Query", body);

@@ -58,11 +58,9 @@ fn a_session_begins() {
     }
     for status in [Status::Idle, Status::InTransaction, Status::Failed] {
         let bytes = server(b'Z', |out| write::ready(out, status));
-        assert_eq!(read::ready(&bytes), Ok(status));
+        assert_eq!(bytes.first().copied().and_then(Status::from_byte), Some(status));
     }
-    for broken in [&b""[..], b"X", b"II"] {
-        assert!(read::ready(broken).is_err());
-    }
+    assert_eq!(Status::from_byte(b'X'), None);
     let options = ["_pq_.a".to_owned(), "_pq_.b".to_owned()];
     let bytes = server(b'v', |out| write::negotiate(out, 2, &options));
     assert_eq!(bytes, b"\0\x03\0\x02\0\0\0\x02_pq_.a\0_pq_.b\0");

@@ -18,8 +18,6 @@ pub enum Severity {
     Fatal,
     /// Something to look at.
     Warning,
-    /// Something to know.
-    Notice,
 }
 
 impl Severity {
@@ -28,7 +26,6 @@ impl Severity {
             Self::Error => "ERROR",
             Self::Fatal => "FATAL",
             Self::Warning => "WARNING",
-            Self::Notice => "NOTICE",
         }
     }
 }

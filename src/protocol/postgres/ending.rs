@@ -1,0 +1,103 @@
+//! What leads to the end of a session: a larger token, the process, the client, the server.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::codec::message::write;
+use super::refusal::{Denial, Outcome, Problem};
+use super::session::{CANCEL_TIMEOUT, Flow, LAST_WORDS_TIMEOUT, Phase, Session};
+use crate::fence::Refusal;
+
+impl Session {
+    /// The token is outranked, or nothing is admitted any more because the process ends.
+    pub(super) async fn outranked(&mut self) -> Flow {
+        let drain = match self.fence().and_then(|fence| fence.watch.outranked_by()) {
+            Some(_) => self.rule.sessions.drain,
+            None => Duration::ZERO,
+        };
+        if self.phase == Phase::Open || matches!(self.phase, Phase::Draining(_)) {
+            self.phase = Phase::Draining(Instant::now() + drain);
+        }
+        self.wind_up().await
+    }
+
+    /// Ends the session if nothing of it runs.
+    pub(super) async fn wind_up(&mut self) -> Flow {
+        let is_over = self.fence().is_some_and(|fence| fence.watch.is_over());
+        // Somebody waits for what it holds: nothing of it may be committed any more.
+        let may_end = self.tracker.is_idle()
+            || is_over && (self.tracker.is_quiet() || self.tracker.is_copying_in());
+        let is_ending = self.is_closing || self.phase != Phase::Open;
+        if !is_ending || !may_end || matches!(self.phase, Phase::Reaped(_)) {
+            return Flow::Go;
+        }
+        self.hold.reap();
+        let problem = self.over();
+        self.end(problem).await
+    }
+
+    /// Why the session is to end.
+    pub(super) fn over(&self) -> Problem {
+        let mark = self.fence().and_then(|fence| fence.watch.outranked_by());
+        let mut problem = match (self.fence(), mark) {
+            (Some(fence), Some(mark)) => {
+                let token = fence.bid.claim.token;
+                self.problem(Denial::Fence(Refusal::Stale { token, mark }))
+            }
+            _ => self.problem(Denial::Ending),
+        };
+        problem.outcome = match self.witness.outcome(&self.tracker) {
+            Outcome::Nothing if self.is_cancelled => Outcome::RolledBack,
+            outcome => outcome,
+        };
+        problem
+    }
+
+    /// What ran did not end in time.
+    pub(super) async fn overdue(&mut self) -> Flow {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Draining(_) => {
+                self.phase = Phase::Cancelled(Instant::now() + CANCEL_TIMEOUT);
+                self.front.cancel_soon(self.hold.host, self.hold.pid, &self.secret);
+            }
+            Phase::Cancelled(_) => {
+                self.phase = Phase::Reaped(Instant::now() + LAST_WORDS_TIMEOUT);
+                self.hold.reap();
+            }
+            Phase::Reaped(_) => {
+                let problem = self.over();
+                return self.end(problem).await;
+            }
+        }
+        Flow::Go
+    }
+
+    /// What runs goes on, as it would without anybody between, and its end is waited for.
+    pub(super) fn client_gone(&mut self, politely: bool) -> Flow {
+        self.client = None;
+        if politely || self.from_client.is_between_messages() {
+            write::terminate(&mut self.to_server);
+        }
+        Flow::Go
+    }
+
+    pub(super) async fn server_gone(&mut self) -> Flow {
+        let outcome = self.witness.outcome(&self.tracker);
+        let is_told = self.witness.is_told_of_the_end();
+        self.hold.reap();
+        if self.client.is_none() || self.phase == Phase::Open && is_told {
+            return self.leave(None).await;
+        }
+        let mut problem = match self.phase {
+            Phase::Open => match outcome {
+                Outcome::Unknown => self.problem(Denial::Unknown),
+                _ => self.problem(Denial::Unavailable("it closed the connection".to_owned())),
+            },
+            _ => self.over(),
+        };
+        problem.outcome = outcome;
+        self.end(problem).await
+    }
+}
