@@ -202,6 +202,39 @@ async fn a_pipeline_ends_in_the_middle() {
     assert!((1..19).contains(&there), "{there} were committed");
 }
 
+/// What is behind the cancelled statement has been sent, and the server goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_pipeline_with_a_cancelled_statement_the_rest_is_told_truthfully() {
+    for seconds in [60.0, 1.2] {
+        let front = Front::start().await;
+        let mut old = old(&front).await;
+        let mut batches = Vec::new();
+        for slow in [0.0, seconds, 0.0, 0.0] {
+            let sql = format!("INSERT INTO t SELECT 5 FROM pg_sleep({slow}) AS piped");
+            batches.extend(extended(&sql, &[]));
+            batches.extend(tagged(b'S', &[]));
+        }
+        old.send(&batches).await;
+        runs(&front, "piped").await;
+        let (mut next, took) = next(&front).await;
+        assert!(took < DRAIN + SLACK, "it waited {took:?}");
+        let there = next.value("SELECT count(*) - 1 FROM t").await.parse::<usize>().unwrap();
+        // By the extended protocol only ReadyForQuery says that a batch is committed.
+        let (mut told, mut last) = (0, old.answer().await);
+        while last.status.is_some() {
+            told += usize::from(last.errors.is_empty());
+            last = old.answer().await;
+        }
+        let end = last.errors.last().unwrap();
+        match end.code() {
+            // Nothing of what had no answer is there.
+            "PF001" => assert_eq!(there, told, "so many are there: {end:?}"),
+            code => assert_eq!(code, "PF008", "{end:?}"),
+        }
+        assert!(there >= told, "{there} are there, and {told} were told");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prepared_transaction_belongs_to_the_current_leader() {
     let front = Front::start().await;

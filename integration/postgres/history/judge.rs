@@ -32,26 +32,43 @@ pub struct Story {
 /// `rows` in the order of resource and clock.
 pub fn judge(rows: &[Row], stories: &[Story]) -> Result<(), String> {
     let mut violations = Violations::default();
-    for pair in rows.windows(2).filter(|pair| pair[0].resource == pair[1].resource) {
-        let [before, after] = pair else { continue };
-        let Row { resource, token, write, value, .. } = after;
-        if *token < before.token {
-            violations.note(
-                "order",
-                format!(
+    let mut resources = BTreeMap::<u32, Vec<&Row>>::new();
+    for row in rows {
+        resources.entry(row.resource).or_default().push(row);
+    }
+    for (resource, rows) in &resources {
+        for pair in rows.windows(2) {
+            let (before, Row { token, write, value, .. }) = (pair[0], pair[1]);
+            if *token < before.token {
+                let told = format!(
                     "r{resource}: {write} with token {token} was committed after {} with token {}",
                     before.write, before.token
-                ),
-            );
-        }
-        if *value <= before.value {
-            violations.note("lost update", format!(
-                "r{resource}: lost update: {write} made {value} of the counter, which {} had made \
-                 {}",
-                before.write, before.value
-            ));
+                );
+                violations.note("order", told);
+            }
+            if *value <= before.value {
+                let told = format!(
+                    "r{resource}: lost update: {write} made {value} of the counter, which {} had \
+                     made {}",
+                    before.write, before.value
+                );
+                violations.note("lost update", told);
+            }
         }
     }
+    // The smallest token from each row of a resource on.
+    let smallest: BTreeMap<u32, Vec<u64>> = resources
+        .iter()
+        .map(|(resource, rows)| {
+            let tokens = rows.iter().rev().scan(u64::MAX, |smallest, row| {
+                *smallest = row.token.min(*smallest);
+                Some(*smallest)
+            });
+            let mut tokens: Vec<_> = tokens.collect();
+            tokens.reverse();
+            (*resource, tokens)
+        })
+        .collect();
     let there: BTreeMap<&str, &Row> = rows.iter().map(|row| (row.write.as_str(), row)).collect();
     if there.len() != rows.len() {
         violations.note("twice", "a write is there twice".to_owned());
@@ -61,18 +78,18 @@ pub fn judge(rows: &[Row], stories: &[Story]) -> Result<(), String> {
         for line in lines {
             match line {
                 Line::Opened { seen, .. } => {
-                    let late = rows.iter().filter(|row| {
-                        row.resource == *resource && row.token < *token && row.clock > *seen
-                    });
-                    for row in late {
-                        violations.note(
-                            "late",
-                            format!(
-                                "r{resource}: {} with token {} was committed when the leader with \
+                    let Some(rows) = resources.get(resource) else { continue };
+                    let first = rows.partition_point(|row| row.clock <= *seen);
+                    if smallest[resource].get(first).is_none_or(|smallest| smallest >= token) {
+                        continue;
+                    }
+                    for row in rows[first..].iter().filter(|row| row.token < *token) {
+                        let told = format!(
+                            "r{resource}: {} with token {} was committed when the leader with \
                              token {token} had read",
-                                row.write, row.token
-                            ),
+                            row.write, row.token
                         );
+                        violations.note("late", told);
                     }
                 }
                 Line::Begun { write } => drop(known.insert(write.as_str())),

@@ -17,7 +17,6 @@
 //! write of the new leader is a lost update. Some commits take seconds, by a deferred trigger, so
 //! that takeovers and faults find them on their way.
 
-use std::path::Path;
 use std::time::Duration;
 
 mod judge;
@@ -101,10 +100,4 @@ async fn one_leader() {
     if let Ok(errand) = std::env::var(leader::ERRAND) {
         leader::lead(serde_json::from_str(&errand).unwrap()).await;
     }
-}
-
-/// Where runs leave what failed.
-fn parent() -> std::path::PathBuf {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    tmp.with_file_name("torture")
 }

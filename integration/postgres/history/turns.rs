@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::SETUP;
 use super::judge::{Row, Story, judge};
 use super::leader::{ERRAND, Errand, Fate, Line, POINTS, Point, Way};
-use super::{SETUP, parent};
 use crate::rig::Process;
 use crate::rig::postgres::{Choice, Front, Server};
 use crate::trial::Chance;
@@ -79,9 +79,9 @@ struct Leader {
 
 /// Runs it; what it says is how much was done.
 pub async fn run(settings: &Settings) -> Result<String, Failed> {
-    std::fs::create_dir_all(parent()).unwrap();
+    // Not below target/: the server's user may not be able to get there.
     let prefix = format!("postgres-{}-", settings.seed);
-    let mut dir = tempfile::Builder::new().prefix(&prefix).tempdir_in("/tmp").unwrap();
+    let mut dir = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
     // Until it has passed: also when something panics.
     dir.disable_cleanup(true);
     let folder = dir.path().to_owned();
@@ -119,11 +119,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         hits: Mutex::default(),
         turns: AtomicU32::new(0),
     });
-    let outcome = rounds(&field).await;
-    let front = field.front.lock().await;
-    let asked = server.as_ref().or(front.as_ref().map(|front| &front.server)).unwrap();
-    let outcome = outcome.and(verdict(&field, asked).await);
-    drop(front);
+    let outcome = rounds(&field, server.as_ref()).await;
     let hits = field.hits.lock().await;
     let mut summary = format!(
         "{} leaders, {} writes told\n",
@@ -148,7 +144,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     }
 }
 
-async fn rounds(field: &Arc<Field>) -> Result<(), String> {
+async fn rounds(field: &Arc<Field>, server: Option<&Server>) -> Result<(), String> {
     let begun = Instant::now();
     let mut tokens = vec![0; RESOURCES as usize];
     for round in 0.. {
@@ -168,9 +164,14 @@ async fn rounds(field: &Arc<Field>) -> Result<(), String> {
             let (resource, outcome) = ended.map_err(|error| format!("{error:?}"))?;
             tokens[resource as usize] = outcome?;
         }
+        let front = field.front.lock().await;
+        let server = server.or(front.as_ref().map(|front| &front.server)).unwrap();
+        verdict(field, server).await?;
         if begun.elapsed() >= field.settings.time {
             break;
         }
+        let turns = field.turns.load(Ordering::Relaxed);
+        eprintln!("{:5}s  {turns} leaders", begun.elapsed().as_secs());
     }
     Ok(())
 }
