@@ -59,6 +59,19 @@ const WORDS: &[&[u8]] = &[
     b"ffffffffffffffff",
     b"x-amz-",
     b"aws-chunked",
+    b"'",
+    b"\"",
+    b"$$",
+    b"E'\\'",
+    b"U&'",
+    b"/*",
+    b"*/",
+    b"--",
+    b"(",
+    b")",
+    b"select ",
+    b"palisade.token",
+    b"::",
 ];
 
 /// A generator that is the same everywhere (SplitMix64).
@@ -175,6 +188,7 @@ targets! {
     head
     ledger_file
     path
+    postgres_sql
     refusal_document
     rules
     s3_address

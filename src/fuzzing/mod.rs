@@ -10,6 +10,7 @@ mod files;
 mod texts;
 
 use crate::protocol::http::fuzzing as http;
+use crate::protocol::postgres::sql;
 
 /// A surface.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "head", run: http::head::head },
     Target { name: "ledger_file", run: files::ledger_file },
     Target { name: "path", run: http::texts::path },
+    Target { name: "postgres_sql", run: sql::fuzzing::statements },
     Target { name: "refusal_document", run: http::xml::refusal_document },
     Target { name: "rules", run: texts::rules },
     Target { name: "s3_address", run: http::texts::s3_address },

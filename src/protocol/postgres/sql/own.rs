@@ -1,7 +1,7 @@
 //! The settings that only Palisade knows: `palisade.token`, `palisade.resource`, `palisade.mark`.
 
 use super::scan::{Kind, Token, scan, statements};
-use super::utility::setting;
+use super::set::setting;
 
 /// What a statement about `palisade.*` asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]

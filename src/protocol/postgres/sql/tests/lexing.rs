@@ -27,7 +27,7 @@ const TRICKY: &[&str] = &[
     "select E'a\\'; select 2'",
     "select E'a\\\\'; select 2",
     "select E'a'';'; select 2",
-    "select e'\\'';'; select 2",
+    "select e'\\';'; select 2",
     "select N'a\\'; select 2",
     "select B'1'; select X'1f'",
     "select $$;$$; select 2",
