@@ -176,21 +176,10 @@ impl Server {
         self.dir.join(format!(".s.PGSQL.{}", self.port))
     }
 
-    /// What it has logged.
-    pub(in crate::protocol::postgres) fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("log")).expect("it has a log")
-    }
-
     /// A file of the certificate authority that its certificate is from: `ca.pem`,
     /// `cert_user.pem`, `cert_user.key`.
     pub(in crate::protocol::postgres) fn certificate(&self, file: &str) -> PathBuf {
         template().dir.join(file)
-    }
-
-    /// The process id of the postmaster.
-    pub(in crate::protocol::postgres) fn pid(&self) -> u32 {
-        let file = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).expect("it runs");
-        file.lines().next().and_then(|line| line.parse().ok()).expect("a process id")
     }
 
     /// Stops it at once, as a crash would, and starts it again on the same port.
