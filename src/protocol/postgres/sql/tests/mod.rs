@@ -6,4 +6,5 @@ mod lexing;
 mod own;
 mod rig;
 mod size;
+mod spliced;
 mod table;
