@@ -3,6 +3,7 @@
 mod clients;
 mod functions;
 mod lexing;
+mod nets;
 mod own;
 mod rig;
 mod size;
