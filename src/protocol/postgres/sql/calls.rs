@@ -162,7 +162,9 @@ fn opened(tokens: &[Token<'_>], at: usize, tables: &mut Vec<String>) -> Result<(
     if is_type || is_alias {
         return Ok(());
     }
-    let listed = before.is_some_and(|sign| sign.is_sign(","));
+    // Each of them is written so once; what else looks like it is a call.
+    let listed =
+        before.is_some_and(|before| before.is_sign(",") || before.is_any(&["with", "recursive"]));
     if let Some(index) = tables.iter().position(|table| listed && path == [table]) {
         tables.swap_remove(index);
         return Ok(());
@@ -175,9 +177,7 @@ fn names_a_table(before: &Token<'_>) -> bool {
     match before.kind {
         Kind::Quoted => true,
         Kind::Punctuation => before.raw == ")",
-        Kind::Word => {
-            before.is_any(&["with", "recursive", "ordinality"]) || !is_keyword(before.raw)
-        }
+        Kind::Word => before.is("ordinality") || !is_keyword(before.raw),
         _ => false,
     }
 }

@@ -3,7 +3,9 @@
 mod clients;
 mod functions;
 mod lexing;
+mod nets;
 mod own;
 mod rig;
 mod size;
+mod spliced;
 mod table;

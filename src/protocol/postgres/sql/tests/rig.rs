@@ -17,8 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
 
 /// Runs `$@`; stops it and removes the folder `$0` when this process is gone, however it ended.
-const KEEPER: &str =
-    r#""$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$0""#;
+const KEEPER: &str = r#"trap : HUP INT TERM; "$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$0""#;
 
 const SETTINGS: &[&str] = &[
     "listen_addresses=",

@@ -10,13 +10,13 @@ const DOCUMENT: &str = include_str!("../../../../../docs/postgres-statements.md"
 const READ_ONLY: &str = "25006";
 
 /// A row: `| statement | counts as | stopped by | why |`.
-struct Row {
-    statement: String,
+pub(super) struct Row {
+    pub statement: String,
     counts_as: String,
     stopped_by: String,
 }
 
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     let rows = DOCUMENT.lines().filter(|line| line.starts_with("| `")).map(|line| {
         let (statement, rest) = line[3..].split_once("` |").expect("a statement in backquotes");
         let cells: Vec<&str> = rest.split('|').map(str::trim).collect();
@@ -169,7 +169,7 @@ fn run(server: &Server, statement: &str) -> (Session, Reply) {
 
 /// All that a read must leave alone, as one session sees it: what is in the database, which locks
 /// and slots there are, the next transaction number, what the listeners were told.
-fn state(observer: &mut Session) -> (Vec<Vec<String>>, Vec<String>) {
+pub(super) fn state(observer: &mut Session) -> (Vec<Vec<String>>, Vec<String>) {
     const STATE: &str = "
         SELECT 'transactions', pg_snapshot_xmax(pg_current_snapshot())::text
         UNION ALL SELECT 'items', string_agg(ctid || ' ' || xmin || ' ' || xmax || ' ' || i::text, ',' ORDER BY id) FROM items i
