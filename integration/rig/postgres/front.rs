@@ -360,17 +360,3 @@ password_file = {reader:?}
         named = rule("named", "/{database}/*/{name}", "pg/{database}/{name}"),
     )
 }
-
-/// How long until a condition holds, at most `limit`.
-pub async fn within(
-    limit: Duration,
-    what: &str,
-    mut is_true: impl AsyncFnMut() -> bool,
-) -> Duration {
-    let begun = Instant::now();
-    while !is_true().await {
-        assert!(begun.elapsed() < limit, "{what}: not within {limit:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    begun.elapsed()
-}
