@@ -158,3 +158,18 @@ async fn the_commands_that_it_prints_do_what_they_say() {
     assert!(status.success(), "{}", demo.everything());
     assert_eq!(schemas(&server).await, [""; 0], "everything is removed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_in_the_middle_it_removes_what_it_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let mut command = on(&server, "app:app-secret", "");
+    let mut demo = Process::start(&mut command, "demo", dir.path());
+    // The takeover that comes next takes a while.
+    eventually("A is frozen", async || demo.output().contains("A begins to write order 4")).await;
+    demo.terminate();
+    let status = demo.wait(Duration::from_secs(20));
+    let said = demo.everything();
+    assert!(!status.success() && said.contains("in the middle of the story"), "{said}");
+    assert_eq!(schemas(&server).await, [""; 0], "everything is removed");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::rig::postgres::{Front, query};
 use crate::rig::{Options, Rig, eventually, free_address, palisade, run};
 
 /// Runs `palisade resources` as an operator would, and returns whether it went well and what
@@ -134,7 +135,31 @@ fn lines(metrics: &str, name: &str) -> String {
     metrics.lines().filter(|line| line.starts_with(name)).collect::<Vec<_>>().join("\n")
 }
 
-/// Each metric that an alert or the dashboard asks for is told by a Palisade that works.
+fn is_of_postgres(name: &str) -> bool {
+    name.starts_with("palisade_postgres_")
+}
+
+/// Each metric that an alert or the dashboard asks for, of those that are meant, is there and
+/// explained.
+fn assert_told(text: &str, is_meant: impl Fn(&str) -> bool) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for file in ["alerts.yml", "dashboard.json"] {
+        let asked = std::fs::read_to_string(root.join(file)).unwrap();
+        let words = asked.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        let is_one = |word: &&str| word.starts_with("palisade_") && is_meant(word);
+        let names: BTreeSet<_> = words.filter(is_one).collect();
+        assert!(names.len() > 4, "{file}: {names:?}");
+        for name in names {
+            let is_there =
+                |line: &str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
+            assert!(text.lines().any(is_there), "{file} asks for {name}, which nobody tells");
+            let help = format!("# HELP {} ", name.trim_end_matches("_bucket"));
+            assert!(text.contains(&help), "nobody says what {name} means");
+        }
+    }
+}
+
+/// What alerts and the dashboard ask for is told by a Palisade that works.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_that_is_asked_for_is_there_and_moves() {
     let rig = Rig::start().await;
@@ -154,18 +179,7 @@ async fn every_metric_that_is_asked_for_is_there_and_moves() {
     assert!(is_fine, "{said}");
 
     let text = rig.metrics().await;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    for file in ["alerts.yml", "dashboard.json"] {
-        let asked = std::fs::read_to_string(root.join(file)).unwrap();
-        let words = asked.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
-        let names: BTreeSet<_> = words.filter(|word| word.starts_with("palisade_")).collect();
-        assert!(names.len() > 10, "{file}: {names:?}");
-        for name in names {
-            let is_there =
-                |line: &str| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']);
-            assert!(text.lines().any(is_there), "{file} asks for {name}, which nobody tells");
-        }
-    }
+    assert_told(&text, |name| !is_of_postgres(name));
     let is = |whole: &str| text.lines().any(|line| line == whole);
     let rule = "rule=\"fenced\"";
     for reason in ["stale", "conflict", "implausible"] {
@@ -187,4 +201,79 @@ async fn every_metric_that_is_asked_for_is_there_and_moves() {
     }
     // Nothing that there may be millions of is a label.
     assert!(!text.contains("leader-a") && !text.contains("fenced/metrics"), "{text}");
+}
+
+/// The same of sessions with PostgreSQL.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_of_postgres_is_there_and_moves() {
+    let mut front = Front::start().await;
+    let metrics = async |front: &Front| front.operator().get("/metrics").await.text();
+    let of = |text: &str, name: &str, labels: &str| {
+        let line = format!("palisade_postgres_{name}{{listener=\"main\"{labels}}} ");
+        let told = text.lines().find_map(|told| told.strip_prefix(&line));
+        told.map(|value| value.parse::<f64>().unwrap())
+    };
+    let (stale, away) =
+        (",rule=\"whole\",reason=\"stale\"", ",rule=\"whole\",reason=\"upstream_unavailable\"");
+    // The first one of each has to show as an increase.
+    let text = metrics(&front).await;
+    for (name, labels) in [
+        ("sessions_ended_total", ",reason=\"stale\""),
+        ("refused_total", stale),
+        ("refused_total", away),
+        ("refused_total", ",rule=\"whole\",reason=\"login\""),
+        ("refused_total", ",rule=\"\",reason=\"server\""),
+        ("outcomes_unknown_total", ""),
+        ("backends_reaping", ""),
+        ("sessions", ",kind=\"fenced\""),
+    ] {
+        assert_eq!(of(&text, name, labels), Some(0.0), "{name}{labels}: {text}");
+    }
+
+    // A cancel; a takeover that ends one session in its transaction; a stale one that comes back.
+    let mut old = front.leader("leader-a", 33).await;
+    old.simple("CREATE TABLE t (n int)").await.good();
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    old.send(&query("SELECT pg_sleep(30)")).await;
+    eventually("it sleeps", async || front.server.ask(asleep).await == ["1"]).await;
+    front.cancel("leader-a", &old.key).await;
+    assert_eq!(old.answer().await.code(), "57014");
+    old.simple("BEGIN; INSERT INTO t VALUES (1)").await.good();
+    let mut new = front.leader("leader-b", 34).await;
+    assert_eq!(old.farewell().await.code(), "PF001");
+    let late = front.leader("leader-a", 33).await;
+    eventually("the takeover is told", async || {
+        let text = metrics(&front).await;
+        let told = [
+            of(&text, "cancels_total", ",outcome=\"sent\""),
+            of(&text, "sessions_ended_total", ",reason=\"stale\""),
+            of(&text, "refused_total", stale),
+            of(&text, "sessions", ",kind=\"fenced\""),
+            of(&text, "sessions", ",kind=\"read_only\""),
+            of(&text, "backends_reaped_total", ""),
+            of(&text, "backends_reaping", ""),
+            of(&text, "login_seconds_count", ""),
+        ];
+        told.map(Option::unwrap_or_default) == [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 3.0]
+    })
+    .await;
+    drop(late);
+
+    // The server goes away under a statement: nobody can tell, nobody can be asked.
+    new.send(&query("INSERT INTO t SELECT 2 FROM pg_sleep(30)")).await;
+    eventually("it sleeps", async || front.server.ask(asleep).await == ["1"]).await;
+    front.server.stop();
+    assert_eq!(new.answer().await.error().code(), "PF008");
+    assert!(front.try_leader("leader-b", 34).await.is_err());
+    let text = metrics(&front).await;
+    assert_eq!(of(&text, "outcomes_unknown_total", ""), Some(1.0), "{text}");
+    assert_eq!(of(&text, "backends_reaping", ""), Some(1.0), "{text}");
+    assert_eq!(of(&text, "refused_total", away), Some(1.0), "{text}");
+    assert_told(&text, is_of_postgres);
+    assert!(!text.contains("leader-a") && !text.contains("pg/app"), "{text}");
+    front.server.start_again();
+    eventually("the end of the backend is confirmed", async || {
+        of(&metrics(&front).await, "backends_reaping", "") == Some(0.0)
+    })
+    .await;
 }

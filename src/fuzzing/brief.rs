@@ -59,6 +59,19 @@ const WORDS: &[&[u8]] = &[
     b"ffffffffffffffff",
     b"x-amz-",
     b"aws-chunked",
+    b"'",
+    b"\"",
+    b"$$",
+    b"E'\\'",
+    b"U&'",
+    b"/*",
+    b"*/",
+    b"--",
+    b"(",
+    b")",
+    b"select ",
+    b"palisade.token",
+    b"::",
 ];
 
 /// A generator that is the same everywhere (SplitMix64).
@@ -178,6 +191,7 @@ targets! {
     postgres_frames
     postgres_session
     postgres_startup
+    postgres_sql
     refusal_document
     rules
     s3_address

@@ -11,6 +11,7 @@ mod texts;
 
 use crate::protocol::http::fuzzing as http;
 use crate::protocol::postgres::fuzzing as postgres;
+use crate::protocol::postgres::sql;
 
 /// A surface.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "postgres_frames", run: postgres::bytes::frames },
     Target { name: "postgres_session", run: postgres::play::session },
     Target { name: "postgres_startup", run: postgres::bytes::startup },
+    Target { name: "postgres_sql", run: sql::fuzzing::statements },
     Target { name: "refusal_document", run: http::xml::refusal_document },
     Target { name: "rules", run: texts::rules },
     Target { name: "s3_address", run: http::texts::s3_address },

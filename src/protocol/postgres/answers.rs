@@ -4,6 +4,7 @@ use super::codec::frame::Header;
 use super::codec::message::read::{self, ErrorFields};
 use super::codec::message::write;
 use super::farewell::UNDOING;
+use super::opening::is_readable_with;
 use super::pump::Step;
 use super::refusal::Denial;
 use super::session::{Event, Kind, Phase, Session};
@@ -136,18 +137,26 @@ impl Session {
                 return Step::Again;
             }
             "default_transaction_read_only" if value != "on" => {
-                if let Kind::ReadOnly { .. } = self.kind {
-                    self.hold.reap();
+                if self.is_read_only() {
                     let reason = "something in it has made the session read-write".to_owned();
                     let denial = Denial::ReadOnly { reason, lacks_token: false };
                     return Step::Event(Event::End(Box::new(self.problem(denial))));
                 }
+            }
+            name if self.is_read_only() && is_readable_with(name, &value).is_err() => {
+                let reason = format!("{name} is {value:?} now, so statements cannot be read");
+                let denial = Denial::ReadOnly { reason, lacks_token: false };
+                return Step::Event(Event::End(Box::new(self.problem(denial))));
             }
             "default_transaction_read_only" => self.is_reset = self.is_upgraded && value == "on",
             _ => {}
         }
         self.from_server.pass(header);
         Step::Again
+    }
+
+    fn is_read_only(&self) -> bool {
+        matches!(self.kind, Kind::ReadOnly { .. })
     }
 
     /// Puts back what the client has changed and Palisade needs: the suffix that tells whose

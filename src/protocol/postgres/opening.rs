@@ -17,6 +17,7 @@ use super::readonly::ReadOnly;
 use super::refusal::{Denial, Problem};
 use super::server::{Front, farewell};
 use super::session::{Fence, Kind, Session};
+use super::sql::{Reason, assignment};
 use super::upstream::{Backend, Login, LoginError};
 use crate::fence::{Action, Claim, Refusal, Token};
 use crate::gate::Bid;
@@ -236,6 +237,11 @@ async fn log_in(
         for name in [READ_ONLY, "transaction_read_only"] {
             startup.take(name).map_err(|_| Denial::Twice(READ_ONLY))?;
         }
+        let settings =
+            startup.settings().ok_or_else(|| unreadable(&"its options have more than settings"))?;
+        for (name, value) in settings {
+            assignment(&name, Some(&value)).map_err(|reason| unreadable(&reason))?;
+        }
     }
     let mut parameters: Vec<_> = startup.parameters;
     parameters.retain(|(name, _)| !matches!(name.as_str(), "user" | "database"));
@@ -265,8 +271,24 @@ async fn log_in(
         if !is_held {
             return Err(Denial::ServerTooOld);
         }
+        for (name, value) in &backend.parameters {
+            is_readable_with(name, value).map_err(|reason| unreadable(&reason))?;
+        }
     }
     Ok(Ok((backend, name)))
+}
+
+/// Whether statements mean to the server what they mean here, as far as a setting goes that the
+/// server reports.
+pub(super) fn is_readable_with(name: &str, value: &str) -> Result<(), Reason> {
+    match name {
+        "client_encoding" | "standard_conforming_strings" => assignment(name, Some(value)),
+        _ => Ok(()),
+    }
+}
+
+fn unreadable(reason: &dyn std::fmt::Display) -> Denial {
+    Denial::ReadOnly { reason: reason.to_string(), lacks_token: false }
 }
 
 fn denied(error: LoginError) -> Denial {

@@ -133,6 +133,16 @@ impl Session {
         }
     }
 
+    /// Ends it in order, so that the server's log has no complaint.
+    pub(super) async fn close(mut self) {
+        let mut message = Vec::new();
+        write::terminate(&mut message);
+        // Whoever has ended it already needs no goodbye.
+        if self.stream.write_all(&message).await.is_ok() {
+            let _ = self.stream.shutdown().await;
+        }
+    }
+
     /// Sends the first half of a statement, and stops there.
     pub(super) async fn freeze(mut self, text: &str) -> anyhow::Result<Frozen> {
         let mut message = Vec::new();
@@ -202,6 +212,8 @@ impl Frozen {
         if stream.write_all(&self.rest).await.is_ok() {
             let _ = stream.flush().await;
         }
-        self.session.answer().await
+        let answer = self.session.answer().await;
+        self.session.close().await;
+        answer
     }
 }

@@ -39,7 +39,9 @@ impl Database {
                  INSERT INTO {table} VALUES ('{{}}', '');"
             );
         }
-        let Err(error) = session.query(&making).await else { return Ok(Self { client }) };
+        let made = session.query(&making).await;
+        session.close().await;
+        let Err(error) = made else { return Ok(Self { client }) };
         let Dsn { role, database, .. } = dsn;
         match error.downcast_ref::<Refused>().map(|refused| refused.code.as_str()) {
             Some(DUPLICATE_SCHEMA) => bail!(
@@ -70,7 +72,9 @@ impl Database {
                 "SET lock_timeout = '5s'; DROP TABLE {}; DROP SCHEMA {SCHEMA};",
                 TABLES.join(", ")
             );
-            session.query(&text).await
+            let removed = session.query(&text).await;
+            session.close().await;
+            removed
         };
         removing.await.map(drop).with_context(|| {
             format!(

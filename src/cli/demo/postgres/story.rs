@@ -124,6 +124,9 @@ impl Play {
     /// Reads the table back and counts.
     pub(super) async fn count(&mut self) -> anyhow::Result<Outcome> {
         self.b_reads().await?;
+        if let Some(session) = self.b.take() {
+            session.close().await;
+        }
         let lost = self.accepted.iter().filter(|order| !self.orders.contains(order)).count();
         let late = self.late.clone().context("leader A has not woken up")?;
         Ok(Outcome { accepted: self.accepted.len(), stored: self.orders.len(), lost, late })

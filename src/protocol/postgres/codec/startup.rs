@@ -193,6 +193,20 @@ impl Startup {
         Some(value)
     }
 
+    /// All settings, from parameters and `options`; `None` where `options` has switches that set
+    /// none.
+    pub fn settings(&self) -> Option<Vec<(String, String)>> {
+        let mut settings = Vec::new();
+        for (name, value) in &self.parameters {
+            match name.as_str() {
+                "user" | "database" | "replication" => {}
+                "options" => settings.extend(Options::parse(value).settings()?),
+                _ => settings.push((name.clone(), value.clone())),
+            }
+        }
+        Some(settings)
+    }
+
     /// Takes a setting out, wherever it is: a parameter, or in `options` (`-c name=value`,
     /// `-cname=value`, `--name=value`). Names of settings know no upper case, and in `options` `-` is
     /// `_` in them. What else `options` says is kept for the server, in its order.

@@ -103,7 +103,6 @@ fn understand(side: Side, tag: u8, body: &[u8]) {
         (Side::Server, b'E' | b'N') => drop(ErrorFields::parse(body)),
         (Side::Server, b'C') => drop(read::command_complete(body)),
         (Side::Server, b'K') => drop(read::backend_key(body)),
-        (Side::Server, b'Z') => drop(read::ready(body)),
         (Side::Server, b'S') => {
             let Ok((name, value)) = read::parameter_status(body) else { return };
             let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(value)) else {

@@ -261,6 +261,7 @@ const FIELD_PREFIXES: &[&str] = &[
     "pg_rotate_",
     "pg_set_",
     "pg_start_",
+    "pg_stat_file",
     "pg_stat_force_",
     "pg_stat_reset",
     "pg_stop_",

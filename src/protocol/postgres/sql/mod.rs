@@ -4,7 +4,7 @@
 //! read      the verdict on a message of a read-only session
 //! own       SET palisade.token and SHOW palisade.*
 //! settings  which settings a read-only session may set, in statements and at its start
-//!   utility   statements that are no queries, by their tokens
+//!   utility   statements that are no queries, by their tokens; set has SET and RESET
 //!   query     SELECT, VALUES, TABLE, WITH: three nets, each fails closed
 //!     agree     sqlparser sees the same tokens
 //!     tree      nothing in sqlparser's tree that is not known to read
@@ -26,6 +26,7 @@ mod own;
 mod query;
 mod read;
 mod scan;
+mod set;
 mod settings;
 #[cfg(test)]
 mod tests;

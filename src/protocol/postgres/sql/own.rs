@@ -1,7 +1,7 @@
 //! The settings that only Palisade knows: `palisade.token`, `palisade.resource`, `palisade.mark`.
 
 use super::scan::{Kind, Token, scan, statements};
-use super::utility::setting;
+use super::set::setting;
 
 /// What a statement about `palisade.*` asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,9 +50,11 @@ const STORED: &str = "palisade.* cannot be stored in the database: bring the tok
 #[must_use]
 pub fn own(text: &str) -> Own {
     let Ok(tokens) = scan(text) else {
-        // PostgreSQL reads it otherwise or not at all. It would keep such a setting as one
-        // without a meaning.
-        return Own::Not;
+        return match begins_about_settings(text) {
+            true => Own::Refused(FORM),
+            // PostgreSQL reads it otherwise or not at all.
+            false => Own::Not,
+        };
     };
     let statements = statements(&tokens);
     let mut found = Own::Not;
@@ -69,6 +71,13 @@ pub fn own(text: &str) -> Own {
         Own::Set { .. } | Own::Show(_) if statements.len() > 1 => Own::Refused(ALONE),
         found => found,
     }
+}
+
+/// Whether a text that cannot be read may be about a setting of Palisade's.
+fn begins_about_settings(text: &str) -> bool {
+    let text = text.trim_start().to_ascii_lowercase();
+    let names = text.contains(PREFIX) || text.contains("\"palisade\"");
+    names && ["set", "show", "reset"].iter().any(|word| text.starts_with(word))
 }
 
 fn one(tokens: &[Token<'_>]) -> Own {

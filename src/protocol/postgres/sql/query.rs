@@ -8,7 +8,7 @@ use sqlparser::tokenizer::{Token as Theirs, TokenWithSpan, Tokenizer};
 
 use super::read::Reason;
 use super::scan::{Kind, Token, scan};
-use super::utility::setting;
+use super::set::setting;
 use super::{agree, calls, tree};
 
 /// How many tokens a query may have, without the literals of lists: its tree, which may be as deep

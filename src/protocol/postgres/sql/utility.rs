@@ -3,7 +3,7 @@
 use super::query;
 use super::read::{Reason, Verdict};
 use super::scan::{Kind, Token};
-use super::settings;
+use super::set::{reset, set, setting};
 
 /// Why the statements that begin with a word write.
 const WRITES: &[(&str, &str)] = &[
@@ -96,22 +96,22 @@ fn nested(text: &str, tokens: &[Token<'_>], depth: usize) -> Verdict {
     }
 }
 
-fn of(result: Result<(), Reason>) -> Verdict {
+pub(super) fn of(result: Result<(), Reason>) -> Verdict {
     match result {
         Ok(()) => Verdict::Read,
         Err(reason) => Verdict::Write(reason),
     }
 }
 
-fn unread(what: &str) -> Verdict {
+pub(super) fn unread(what: &str) -> Verdict {
     Verdict::Write(Reason::unknown(what))
 }
 
-fn write(why: &'static str) -> Verdict {
+pub(super) fn write(why: &'static str) -> Verdict {
     Verdict::Write(Reason::fixed(why))
 }
 
-fn read_if(understood: bool, what: &str) -> Verdict {
+pub(super) fn read_if(understood: bool, what: &str) -> Verdict {
     if understood { Verdict::Read } else { unread(what) }
 }
 
@@ -127,7 +127,7 @@ fn is_name(tokens: &[Token<'_>]) -> bool {
 }
 
 /// Whether there is nothing but names, numbers and these signs.
-fn are_plain(tokens: &[Token<'_>], signs: &[&str]) -> bool {
+pub(super) fn are_plain(tokens: &[Token<'_>], signs: &[&str]) -> bool {
     !tokens.is_empty()
         && tokens.iter().all(|token| {
             matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Number)
@@ -152,7 +152,7 @@ fn parenthesis<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(&'t [Token<'a>], &'t 
 }
 
 /// The modes of a transaction: whether they are all known and none lets it write.
-fn modes(tokens: &[Token<'_>]) -> Result<(), Reason> {
+pub(super) fn modes(tokens: &[Token<'_>]) -> Result<(), Reason> {
     let words: Vec<String> = tokens
         .iter()
         .filter(|token| !token.is_sign(","))
@@ -210,117 +210,6 @@ fn rollback(tokens: &[Token<'_>], word: &str) -> Verdict {
         }
         [to, rest @ ..] if to.is("to") => read_if(is_name(skip_any(rest, &["savepoint"])), word),
         _ => unread(word),
-    }
-}
-
-fn set(tokens: &[Token<'_>]) -> Verdict {
-    match tokens {
-        [session, characteristics, r#as, transaction, rest @ ..]
-            if session.is("session")
-                && characteristics.is("characteristics")
-                && r#as.is("as")
-                && transaction.is("transaction") =>
-        {
-            of(modes(rest))
-        }
-        [session, authorization, ..]
-            if session.is("session") && authorization.is("authorization") =>
-        {
-            write("SET SESSION AUTHORIZATION changes who the session is")
-        }
-        [scope, rest @ ..] if scope.is_any(&["session", "local"]) => set_one(rest),
-        _ => set_one(tokens),
-    }
-}
-
-fn set_one(tokens: &[Token<'_>]) -> Verdict {
-    match tokens {
-        [transaction, snapshot, id] if transaction.is("transaction") && snapshot.is("snapshot") => {
-            read_if(id.kind == Kind::Text, "SET TRANSACTION SNAPSHOT")
-        }
-        [transaction, rest @ ..] if transaction.is("transaction") => of(modes(rest)),
-        [constraints, rest @ ..] if constraints.is("constraints") => {
-            read_if(are_plain(rest, &[".", ","]), "SET CONSTRAINTS")
-        }
-        [time, zone, value @ ..] if time.is("time") && zone.is("zone") => {
-            let plain = value.iter().all(|token| token.kind != Kind::Parameter);
-            read_if(plain && !value.is_empty(), "SET TIME ZONE")
-        }
-        // What another role may do is the server's affair, and it may not write either.
-        [role, value] if role.is("role") => {
-            read_if(value.name().is_some() || value.text().is_some(), "SET ROLE")
-        }
-        [names] if names.is("names") => of(settings::assignment("client_encoding", None)),
-        [names, value] if names.is("names") => match value.text() {
-            Some(value) => of(settings::assignment("client_encoding", Some(&value))),
-            None => unread("SET NAMES"),
-        },
-        [schema, value] if schema.is("schema") => match value.text() {
-            Some(value) => of(settings::assignment("search_path", Some(&value))),
-            None => unread("SET SCHEMA"),
-        },
-        [xml, option, value] if xml.is("xml") && option.is("option") => {
-            read_if(value.is_any(&["document", "content"]), "SET XML OPTION")
-        }
-        _ => match setting(tokens) {
-            Some((name, [sign, values @ ..])) if sign.is("to") || sign.is_sign("=") => match values
-            {
-                [default] if default.is("default") => of(settings::assignment(&name, None)),
-                _ => match list(values) {
-                    Some(values) => of(settings::assignment(&name, Some(&values))),
-                    None => unread("SET"),
-                },
-            },
-            _ => unread("SET"),
-        },
-    }
-}
-
-/// The name of a setting at the head of these tokens, in lower case, and what follows.
-pub(super) fn setting<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])> {
-    let [first, rest @ ..] = tokens else { return None };
-    let mut name = first.name()?.to_ascii_lowercase();
-    let mut rest = rest;
-    while let [dot, part, after @ ..] = rest
-        && dot.is_sign(".")
-    {
-        name.push('.');
-        name.push_str(&part.name()?.to_ascii_lowercase());
-        rest = after;
-    }
-    Some((name, rest))
-}
-
-/// A list of values as the server would store it, near enough to look for a name in it.
-fn list(tokens: &[Token<'_>]) -> Option<String> {
-    let mut values = String::new();
-    for (at, token) in tokens.iter().enumerate() {
-        match (token.name().or_else(|| token.text()), token.kind) {
-            (Some(value), _) => values.push_str(&value),
-            (None, Kind::Number) => values.push_str(token.raw),
-            (None, Kind::Operator) if matches!(token.raw, "-" | "+") && at == 0 => {
-                values.push_str(token.raw)
-            }
-            (None, Kind::Punctuation) if token.raw == "," => values.push(','),
-            _ => return None,
-        }
-    }
-    (!values.is_empty()).then_some(values)
-}
-
-fn reset(tokens: &[Token<'_>]) -> Verdict {
-    match tokens {
-        // Back to how the session began: held to reading.
-        [all] if all.is_any(&["all", "role"]) => Verdict::Read,
-        [session, authorization] if session.is("session") && authorization.is("authorization") => {
-            Verdict::Read
-        }
-        [time, zone] if time.is("time") && zone.is("zone") => Verdict::Read,
-        [transaction, ..] if transaction.is("transaction") => unread("RESET TRANSACTION"),
-        _ => match setting(tokens) {
-            Some((name, [])) => of(settings::assignment(&name, None)),
-            _ => unread("RESET"),
-        },
     }
 }
 

@@ -17,13 +17,19 @@ use programs::{Program, User};
 /// Long enough for anything that is going to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ends and cleans up when its standard input ends; `$0` is the folder.
+/// Ends and cleans up when its standard input ends; `$0` is the folder. A server that does not
+/// stop, because a test has left one of its processes frozen, is killed with all of them.
 const GUARD: &str = r#"
-"$@" </dev/null >>"$0/log" 2>&1 &
-child=$!
+exec >>"$0/log" 2>&1
+"$@" </dev/null &
 read -r _
-kill -INT $child 2>/dev/null
-wait $child
+file="$0/data/postmaster.pid"
+pid=$(head -n 1 "$file") && kill -INT "$pid"
+for look in $(seq 200); do
+    [ -e "$file" ] || break
+    [ "$look" = 100 ] && kill -QUIT "$pid"
+    sleep 0.05
+done
 rm -rf -- "$0"
 "#;
 
@@ -170,21 +176,10 @@ impl Server {
         self.dir.join(format!(".s.PGSQL.{}", self.port))
     }
 
-    /// What it has logged.
-    pub(in crate::protocol::postgres) fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("log")).expect("it has a log")
-    }
-
     /// A file of the certificate authority that its certificate is from: `ca.pem`,
     /// `cert_user.pem`, `cert_user.key`.
     pub(in crate::protocol::postgres) fn certificate(&self, file: &str) -> PathBuf {
         template().dir.join(file)
-    }
-
-    /// The process id of the postmaster.
-    pub(in crate::protocol::postgres) fn pid(&self) -> u32 {
-        let file = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).expect("it runs");
-        file.lines().next().and_then(|line| line.parse().ok()).expect("a process id")
     }
 
     /// Stops it at once, as a crash would, and starts it again on the same port.
@@ -221,13 +216,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that was restarted is no child of the guard any more.
-        if let Ok(file) = std::fs::read_to_string(self.dir.join("data/postmaster.pid"))
-            && let Some(pid) = file.lines().next().and_then(|line| line.parse().ok())
-            && let Some(pid) = rustix::process::Pid::from_raw(pid)
-        {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
-        }
         drop(self.stdin.take());
         let _ = self.guard.wait();
     }

@@ -23,6 +23,8 @@ struct Switch {
 
 #[derive(Debug, Eq, PartialEq)]
 struct Setting {
+    /// The flags in front of it in the same word: none of them takes a value.
+    before: String,
     /// With `_` for `-`.
     name: String,
     value: String,
@@ -33,7 +35,7 @@ impl Options {
     pub fn parse(text: &str) -> Self {
         let mut words = words(text).into_iter();
         let mut switches = Vec::new();
-        while let Some(mut word) = words.next() {
+        while let Some(word) = words.next() {
             let flags = word.strip_prefix('-').unwrap_or_default();
             // The first flag that takes a value ends the flags: its value is what is behind it, or
             // else the next word. `--` alone is none.
@@ -43,12 +45,8 @@ impl Options {
                 switches.push(Switch { words: vec![word], setting: None });
                 continue;
             };
+            let before = flags[..at].to_owned();
             let mut value = flags[at + flag.len_utf8()..].to_owned();
-            if at > 0 {
-                let before = format!("-{}", &flags[..at]);
-                word = format!("-{}", &flags[at..]);
-                switches.push(Switch { words: vec![before], setting: None });
-            }
             let mut switch = Switch { words: vec![word], setting: None };
             if value.is_empty()
                 && let Some(next) = words.next()
@@ -58,11 +56,20 @@ impl Options {
             }
             if let ('c' | '-', Some((name, value))) = (flag, value.split_once('=')) {
                 let (name, value) = (name.replace('-', "_"), value.to_owned());
-                switch.setting = Some(Setting { name, value });
+                switch.setting = Some(Setting { before, name, value });
             }
             switches.push(switch);
         }
         Self(switches)
+    }
+
+    /// The settings, with their values; `None` where there are switches that set none.
+    pub fn settings(&self) -> Option<Vec<(String, String)>> {
+        let setting = |switch: &Switch| {
+            let setting = switch.setting.as_ref().filter(|setting| setting.before.is_empty())?;
+            Some((setting.name.clone(), setting.value.clone()))
+        };
+        self.0.iter().map(setting).collect()
     }
 
     /// What is left without the setting `name`, and the values that it was given.
@@ -72,6 +79,10 @@ impl Options {
             match switch.setting {
                 Some(setting) if setting.name.eq_ignore_ascii_case(name) => {
                     values.push(setting.value);
+                    if !setting.before.is_empty() {
+                        let words = vec![format!("-{}", setting.before)];
+                        kept.push(Switch { words, setting: None });
+                    }
                 }
                 _ => kept.push(switch),
             }

@@ -1,6 +1,5 @@
 //! One server's control connection: kept up, asked who it is, and told to end backends.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +28,10 @@ pub(super) struct Keeper {
     shared: Arc<Shared>,
     host: usize,
     complaint: Complaint,
-    /// Those that the sweep has found, by pid and beginning.
-    found: HashSet<(u32, Option<i64>)>,
+    /// What the sweep has still to end, once it has listed it, by process.
+    left: Option<Vec<(u64, Order)>>,
+    /// How many it has found.
+    found: usize,
     /// Whether the server has refused something in this round: asking again soon is no use.
     is_refused: bool,
 }
@@ -39,7 +40,7 @@ impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, host: usize) -> Self {
         let server = shared.connector.place(host);
         let complaint = Complaint::new(shared.upstream().name.clone(), server);
-        Self { shared, host, complaint, found: HashSet::new(), is_refused: false }
+        Self { shared, host, complaint, left: None, found: 0, is_refused: false }
     }
 
     /// For ever.
@@ -153,32 +154,47 @@ impl Keeper {
     }
 
     /// Ends what an earlier process has left, once; true when nothing is left of it.
+    ///
+    /// That is what the first list has: whatever that process had sent a statement to was logged in
+    /// by then. Sessions that come later are our own, and are let be.
     async fn sweep(&mut self, wire: &mut Wire) -> Result<bool, String> {
+        let left = match self.left.take() {
+            Some(left) => left,
+            None => match self.list(wire).await? {
+                Some(left) => left,
+                None => return Ok(false),
+            },
+        };
+        self.found = self.found.max(left.len());
+        let mut remaining = Vec::new();
+        for batch in left.chunks(BATCH_MAX) {
+            // A connection that is lost meanwhile brings another list.
+            remaining.extend(self.terminate(wire, batch).await?);
+        }
+        if remaining.is_empty() {
+            self.shared.sweep(self.host, self.found);
+            return Ok(true);
+        }
+        let is_left = |(id, _): &(u64, Order)| remaining.iter().any(|(still, _)| still == id);
+        self.left = Some(left.into_iter().filter(is_left).collect());
+        Ok(false)
+    }
+
+    /// The sessions that are there now and are not to be.
+    async fn list(&mut self, wire: &mut Wire) -> Result<Option<Vec<(u64, Order)>>, String> {
         let upstream = self.shared.upstream().clone();
         let roles: Vec<&str> = match &upstream.login {
             Login::Held { roles } => roles.keys().map(String::as_str).collect(),
             Login::PassThrough => Vec::new(),
         };
         let text = statements::left_behind(&upstream.replica, &roles);
-        let Some(rows) = self.ask(wire, Deed::List, &text).await? else { return Ok(false) };
+        let Some(rows) = self.ask(wire, Deed::List, &text).await? else { return Ok(None) };
         let left = statements::remaining(&rows).ok_or("it does not tell its sessions")?;
-        if left.is_empty() {
-            self.shared.sweep(self.host, self.found.len());
-            return Ok(true);
-        }
-        for batch in left.chunks(BATCH_MAX) {
-            let orders: Vec<_> = batch
-                .iter()
-                .map(|(pid, began_us)| {
-                    let order =
-                        Order { pid: *pid as u32, began_us: *began_us, server_began_us: None };
-                    (*pid, order)
-                })
-                .collect();
-            self.found.extend(orders.iter().map(|(_, order)| (order.pid, order.began_us)));
-            self.terminate(wire, &orders).await?;
-        }
-        Ok(false)
+        let order = |(pid, began_us): (u64, Option<i64>)| {
+            let order = Order { pid: u32::try_from(pid).ok()?, began_us, server_began_us: None };
+            Some((pid, order))
+        };
+        Ok(Some(left.into_iter().filter_map(order).collect()))
     }
 
     /// Which of them are still there.

@@ -76,8 +76,8 @@ impl Control {
     }
 
     /// Returns when nothing is left of what an earlier process of this replica had begun, with
-    /// the number of sessions that were ended. A session that is begun before is taken for one of
-    /// them, and ended.
+    /// the number of sessions that were ended. A session of this process that is begun before may
+    /// be taken for one of them, and ended.
     pub async fn swept(&self) -> usize {
         let mut swept = self.shared.swept.subscribe();
         match swept.wait_for(Option::is_some).await.map(|swept| *swept) {

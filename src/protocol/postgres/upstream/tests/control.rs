@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::super::control::mend::{self, Deed};
 use super::super::control::orders::Order;
 use super::super::control::{Control, session_suffix, statements};
@@ -104,8 +106,7 @@ async fn a_frozen_backend_is_waited_for() {
     let control = control(&connector);
     let session = session(&connector, "other", NAME).await;
     let client = server.client("postgres").await;
-    let pid = rustix::process::Pid::from_raw(session.pid.cast_signed()).expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it is there");
+    let frozen = Frozen::freeze(session.pid);
     let mut ending = std::pin::pin!(control.terminate(0, session.pid));
     let early = tokio::time::timeout(Duration::from_millis(150), &mut ending).await;
     assert!(early.is_err(), "it said that a frozen process is gone");
@@ -114,7 +115,7 @@ async fn a_frozen_backend_is_waited_for() {
                 WHERE application_name LIKE '%[palisade-control:frozen]'";
     assert!(client.query_one(text, &[]).await.expect("it answers").get::<_, bool>(0));
     let early = tokio::time::timeout(Duration::from_millis(150), &mut ending).await;
-    rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("it is there");
+    drop(frozen);
     assert!(early.is_err(), "it said that a frozen process is gone");
     soon("ended", ending).await;
 }
@@ -183,9 +184,16 @@ async fn what_an_earlier_process_has_left_is_swept() {
     let stranger = session(&super::rig::connector(own), "weak", "psql").await;
     let client = server.client("postgres").await;
 
+    let frozen = Frozen::freeze(ours.pid);
     let control = control(&connector);
-    assert!(!control.is_swept());
+    until("the sweep has begun", async || !is_listed(&client, bare.pid).await).await;
+    // Not a reason to go on sweeping.
+    let late = session(&connector, "app", &named).await;
+    let early = tokio::time::timeout(Duration::from_millis(150), control.swept()).await;
+    assert!(early.is_err() && !control.is_swept() && !control.is_host_swept(0));
+    drop(frozen);
     assert_eq!(soon("swept", control.swept()).await, 2);
+    assert!(is_listed(&client, late.pid).await);
     assert!(control.is_swept() && control.is_host_swept(0));
     for (session, is_left) in [(&ours, false), (&bare, false), (&anothers, true), (&stranger, true)]
     {
@@ -228,6 +236,23 @@ async fn a_superuser_hides_nobody() {
     assert!(is_listed(&client, untouchable.pid).await);
     drop(untouchable);
     soon("it has ended by itself", still).await;
+}
+
+/// A process that does nothing until this is dropped.
+struct Frozen(Pid);
+
+impl Frozen {
+    fn freeze(pid: u32) -> Self {
+        let pid = Pid::from_raw(pid.cast_signed()).expect("a process");
+        kill_process(pid, Signal::STOP).expect("it is there");
+        Self(pid)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
 
 async fn session_of_control(server: &Server) -> Wire {
