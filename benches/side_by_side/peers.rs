@@ -85,7 +85,7 @@ impl Kind {
             fs::write(&path, text).expect("a configuration is written");
             path
         };
-        let mut peer = Peer { address, pids: Vec::new(), children: Vec::new() };
+        let mut peer = Peer::new(address);
         let mut command = match self {
             Self::Palisade | Self::Other(_) => {
                 let text = configs::palisade(place, &dir, address, free_address());
@@ -122,14 +122,24 @@ impl Kind {
             }
         };
         peer.spawn(&mut command, &dir, address);
-        let pids: Vec<u32> = peer.children.iter().map(Child::id).collect();
-        peer.pids = usage::family(&pids);
+        peer.pids = usage::family(&peer.child_pids());
         peer
     }
 }
 
 impl Peer {
-    fn spawn(&mut self, command: &mut Command, dir: &Path, address: SocketAddr) {
+    /// One that has no process yet.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, pids: Vec::new(), children: Vec::new() }
+    }
+
+    /// Those that were started, without their children.
+    pub fn child_pids(&self) -> Vec<u32> {
+        self.children.iter().map(Child::id).collect()
+    }
+
+    /// Starts one of its processes and waits until it listens.
+    pub fn spawn(&mut self, command: &mut Command, dir: &Path, address: SocketAddr) {
         let path = dir.join(format!("log-{}", unique()));
         let log = File::create(&path).expect("a log");
         let output = log.try_clone().expect("a log");
@@ -172,14 +182,15 @@ fn nginx(config: &Path) -> Command {
 }
 
 /// In PATH, where Debian keeps servers, or where the head of main.rs has Envoy put.
-fn find(program: &str) -> Option<PathBuf> {
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("envoy").join("bin");
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), venv]);
     folders.map(|folder| folder.join(program)).find(|path| path.exists())
 }
 
-fn free_address() -> SocketAddr {
+/// An address on loopback that nobody listens at.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound")
 }

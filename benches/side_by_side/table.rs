@@ -9,7 +9,7 @@ pub struct Figure {
     pub order: usize,
     /// What the row says.
     pub label: &'static str,
-    /// The most that the ratio to HAProxy may be, in hundredths.
+    /// The most that the ratio to the base (HAProxy, PgBouncer) may be, in hundredths.
     pub bar: Option<u32>,
 }
 

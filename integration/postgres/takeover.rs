@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::rig::eventually;
-use crate::rig::postgres::{Front, Wire, copy_data, extended, query, tagged};
+use crate::rig::postgres::{Choice, Front, Told, Wire, copy_data, extended, query, tagged};
 
 /// The rule's `drain`, in seconds, and some time for a slow machine.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -29,7 +31,7 @@ async fn next(front: &Front) -> (Wire, Duration) {
     (session, took)
 }
 
-fn is_stale(told: &crate::rig::postgres::Told) {
+fn is_stale(told: &Told) {
     assert_eq!((told.code(), told.severity()), ("PF001", "FATAL"), "{told:?}");
     for part in ["pg/app", "33", "34", "leader-b"] {
         assert!(told.detail().contains(part), "{part} is not in {told:?}");
@@ -139,6 +141,38 @@ async fn a_statement_that_minds_no_cancel_is_terminated() {
     let answer = old.answer().await;
     assert_eq!((answer.tags.len(), answer.status), (0, None), "{answer:?}");
     is_stale(answer.errors.last().unwrap());
+}
+
+/// The server does not say that it is gone, so nobody may begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_does_not_end_keeps_the_next_leader_out() {
+    let rule = "resource = \"pg/{database}\"\nread = [\"leader-*\", \"follower\", \"reader\"]\n\
+                write = [\"leader-*\", \"follower\"]\nraise = [\"leader-*\"]\n\
+                drain = \"1s\"\ntakeover_timeout = ";
+    let edits = vec![(&*format!("{rule}\"10s\"").leak(), format!("{rule}\"3s\""))];
+    let front = Front::with(Choice { edits, ..Choice::default() }).await;
+    let mut old = old(&front).await;
+    let pid = Pid::from_raw(old.backend().await.parse().unwrap()).unwrap();
+    old.send(&query("INSERT INTO t SELECT 5 FROM pg_sleep(0.5) AS frozen")).await;
+    runs(&front, "frozen").await;
+    kill_process(pid, Signal::STOP).unwrap();
+    for _ in 0..2 {
+        let told = front.try_leader("leader-b", 34).await.err().expect("it is not let in");
+        assert_eq!((told.code(), told.severity()), ("57P03", "FATAL"), "{told:?}");
+        assert!(!told.hint().is_empty(), "{told:?}");
+    }
+    // Nor does the old one get anything more in.
+    let refused = front.leader("leader-a", 33).await.simple("INSERT INTO t VALUES (6)").await;
+    assert!(["PF001", "PF009"].contains(&refused.code()), "{refused:?}");
+    kill_process(pid, Signal::CONT).unwrap();
+    let (mut next, _) = next(&front).await;
+    let there = next.value("SELECT count(*) - 1 FROM t").await;
+    let answer = old.answer().await;
+    match answer.errors.last().map(Told::code) {
+        _ if answer.tags == ["INSERT 0 1"] => assert_eq!(there, "1", "{answer:?}"),
+        Some("PF001") => assert_eq!(there, "0", "{answer:?}"),
+        code => assert_eq!(code, Some("PF008"), "{answer:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

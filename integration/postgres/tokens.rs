@@ -122,7 +122,8 @@ async fn each_refusal_has_its_own_code() {
     let token = |token| [("palisade.token", token)];
     let twice = [("palisade.token", "33"), ("options", "-c palisade.token=33")];
     let twice_in_one = [("options", "-c palisade.token=33 -c palisade.token=34")];
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    type Parameters<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(&str, Parameters<'_>, &str)] = &[
         ("leader-b", &token("33"), "PF002"),
         ("leader-b", &token("2000000"), "PF003"),
         ("leader-b", &token("9223372036854775808"), "PF003"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::leader::{Fate, Line};
+use super::errand::{Fate, Line};
 
 /// Violations of a kind that are told; more of them say nothing new.
 const TOLD_MAX: usize = 10;

@@ -4,6 +4,7 @@
 //!
 //! | file | has |
 //! |---|---|
+//! | `errand` | what a leader is told to do, and what it tells |
 //! | `leader` | one who writes: a process of its own, so that it can be frozen and killed |
 //! | `turns` | the leaders' turns, and what goes wrong in each |
 //! | `judge` | what the table has to look like |
@@ -19,6 +20,7 @@
 
 use std::time::Duration;
 
+mod errand;
 mod judge;
 mod leader;
 mod turns;
@@ -86,7 +88,7 @@ async fn history(settings: Settings) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_judge_finds_that_nobody_fences() {
     let settings = Settings { seed: SEED, time: Duration::ZERO, is_fenced: false };
-    let failed = run(&settings).await.err().expect("a server alone fences nobody");
+    let failed = run(&settings).await.expect_err("a server alone fences nobody");
     for violation in ["was committed after", "had read", "lost update"] {
         assert!(failed.why.contains(violation), "no {violation:?} in {}", failed.why);
     }
@@ -97,7 +99,7 @@ async fn the_judge_finds_that_nobody_fences() {
 #[tokio::test]
 #[ignore = "run by the others, in processes of their own"]
 async fn one_leader() {
-    if let Ok(errand) = std::env::var(leader::ERRAND) {
+    if let Ok(errand) = std::env::var(errand::ERRAND) {
         leader::lead(serde_json::from_str(&errand).unwrap()).await;
     }
 }

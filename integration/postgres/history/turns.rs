@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::SETUP;
+use super::errand::{ERRAND, Errand, Fate, Line, POINTS, Point, Way};
 use super::judge::{Row, Story, judge};
-use super::leader::{ERRAND, Errand, Fate, Line, POINTS, Point, Way};
 use crate::rig::Process;
 use crate::rig::postgres::{Choice, Front, Server};
 use crate::trial::Chance;
@@ -213,7 +213,7 @@ async fn turns(
     for leader in before {
         // Without a fence nobody finds that others lead.
         if leader.token == token || !field.settings.is_fenced {
-            std::fs::write(&field.enough_of(resource), "").unwrap();
+            std::fs::write(field.enough_of(resource), "").unwrap();
         }
         while !leader.has_ended() {
             if Instant::now() > limit {

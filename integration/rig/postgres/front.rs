@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls_pki_types::pem::PemObject;
 use tempfile::TempDir;
@@ -359,18 +359,4 @@ password_file = {reader:?}
         whole = rule("whole", "/{database}/*", "pg/{database}"),
         named = rule("named", "/{database}/*/{name}", "pg/{database}/{name}"),
     )
-}
-
-/// How long until a condition holds, at most `limit`.
-pub async fn within(
-    limit: Duration,
-    what: &str,
-    mut is_true: impl AsyncFnMut() -> bool,
-) -> Duration {
-    let begun = Instant::now();
-    while !is_true().await {
-        assert!(begun.elapsed() < limit, "{what}: not within {limit:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    begun.elapsed()
 }

@@ -14,10 +14,9 @@ mod server;
 mod tls;
 mod wire;
 
-pub use front::{Choice, Door, Front, Way, within};
+pub use front::{Choice, Door, Front, Way};
 pub use message::{
-    Told, bind, close, copy_data, describe, execute, extended, parse, query, startup, tagged,
-    untagged,
+    Told, bind, close, copy_data, describe, execute, extended, parse, query, tagged,
 };
 pub use server::{DATABASE, Server, binary};
 pub use tls::connect_directly;

@@ -141,11 +141,6 @@ impl Server {
         assert_eq!(self.ask("SELECT pg_promote(true, 60)").await, ["t"]);
     }
 
-    /// Its process, to be frozen and thawed. Frozen, it takes no new sessions.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
     /// Ends it at once, with all its sessions.
     pub fn stop(&mut self) {
         self.process.quit();
