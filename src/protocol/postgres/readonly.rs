@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::codec::frame::FrameError;
 use super::codec::message::read::{self, Target};
-use super::sql::{Verdict, verdict};
+use super::sql::{Verdict, function_call, verdict};
 
 /// What a prepared statement does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,7 +94,13 @@ impl ReadOnly {
                 Ok(())
             }
             b'D' | b'H' | b'X' => Ok(()),
-            b'F' => Err(Denied::Write("a function call by its number may write".to_owned())),
+            b'F' => {
+                let number = body.first_chunk().map(|number| u32::from_be_bytes(*number));
+                match function_call(number.unwrap_or_default()) {
+                    Verdict::Write(reason) => Err(Denied::Write(reason.to_string())),
+                    _ => Ok(()),
+                }
+            }
             // COPY data outside of COPY, which cannot have begun; the server ignores it.
             b'd' | b'c' | b'f' => Ok(()),
             _ => Err(Denied::Write("this message may write".to_owned())),

@@ -157,7 +157,7 @@ impl Session {
             return Some(Step::Wait);
         }
         let limits = self.front.listener.limits;
-        let is_looked_into = matches!(header.tag, b'Q' | b'P' | b'B' | b'E' | b'C');
+        let is_looked_into = matches!(header.tag, b'Q' | b'P' | b'B' | b'E' | b'C' | b'F');
         if is_looked_into && header.len > limits.statement_bytes_max && header.tag != b'B' {
             let reason = "it is longer than statement_bytes_max, so it cannot be understood";
             return Some(self.denied(reason.to_owned(), is_after_all));
