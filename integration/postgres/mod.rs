@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `direct` | nothing: the rig itself, on the server alone |
 //! | `clients`, `tools` | drivers and tools, unchanged |
+//! | `door`, `login` | the first bytes; who logs in at the server, and how |
 //! | `session` | one client session is one backend session |
 //! | `cancel` | a request to cancel reaches its own session, and no other |
 //! | `tokens` | how a token comes, and how each refusal looks |
@@ -17,8 +18,10 @@ mod cancel;
 mod clients;
 mod crash;
 mod direct;
+mod door;
 mod failover;
 mod history;
+mod login;
 mod readonly;
 mod session;
 mod slow;

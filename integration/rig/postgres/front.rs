@@ -23,6 +23,10 @@ pub struct Choice {
     pub server: &'static str,
     /// Whether there is a standby, which Palisade knows as its second endpoint.
     pub is_replicated: bool,
+    /// Whether clients log in themselves.
+    pub is_passed_through: bool,
+    /// Whether Palisade reaches the server by its socket.
+    pub is_by_socket: bool,
     /// Places in the configuration, and what to write there instead.
     pub edits: Vec<(&'static str, String)>,
 }
@@ -73,8 +77,19 @@ impl Front {
         let standby = choice.is_replicated.then(|| server.standby());
         let (address, admin) = (free_address(), free_address());
         let config = dir.path().join("palisade.toml");
-        let ports: Vec<u16> = std::iter::once(&server).chain(&standby).map(|s| s.port).collect();
-        let mut text = text(&certs, &ports, address, admin, dir.path());
+        let endpoints: Vec<_> = std::iter::once(&server)
+            .chain(&standby)
+            .map(|server| match choice.is_by_socket {
+                true => format!("unix:{}:{}", server.socket_folder().display(), server.port),
+                false => format!("postgres://127.0.0.1:{}", server.port),
+            })
+            .collect();
+        let mut text = text(&certs, &endpoints, address, admin, dir.path());
+        if choice.is_passed_through {
+            text = text.replace("login = \"held\"", "login = \"pass-through\"");
+            let (start, rest) = text.split_once("[upstreams.pg.postgres.roles.app]").unwrap();
+            text = format!("{start}{}", &rest[rest.find("[[resources]]").unwrap()..]);
+        }
         for (place, instead) in &choice.edits {
             assert_eq!(text.matches(place).count(), 1, "{place:?} is not one place in {text}");
             text = text.replace(place, instead);
@@ -226,7 +241,11 @@ impl Way {
             command.env_remove(name);
         }
         for (name, value) in &self.settings {
-            let name = if *name == "dbname" { "database" } else { name };
+            let name = match *name {
+                "dbname" => "database",
+                "channel_binding" => "channelbinding",
+                name => name,
+            };
             command.env(format!("PG{}", name.to_uppercase()), value);
         }
         command.env("DSN", self.uri());
@@ -282,7 +301,7 @@ impl Door {
 
 fn text(
     certs: &Certs,
-    ports: &[u16],
+    endpoints: &[String],
     address: SocketAddr,
     admin: SocketAddr,
     dir: &Path,
@@ -291,8 +310,6 @@ fn text(
     for role in ["app", "reader", "control"] {
         std::fs::write(at(role), format!("{role}-secret")).unwrap();
     }
-    let endpoints: Vec<_> =
-        ports.iter().map(|port| format!("postgres://127.0.0.1:{port}")).collect();
     let rule = |name: &str, path: &str, resource: &str| {
         format!(
             r#"

@@ -16,9 +16,12 @@ pub fn untagged(body: &[u8]) -> Vec<u8> {
     tagged(0, body)[1..].to_vec()
 }
 
-/// Protocol 3.0 with those parameters.
-pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = 196_608_u32.to_be_bytes().to_vec();
+/// The protocol of all servers.
+pub const VERSION_3_0: u32 = 3 << 16;
+
+/// A start with those parameters.
+pub fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
     for (name, value) in parameters {
         body.extend(zeroed(name));
         body.extend(zeroed(value));

@@ -16,7 +16,8 @@ mod wire;
 
 pub use front::{Choice, Door, Front, Way};
 pub use message::{
-    Told, bind, close, copy_data, describe, execute, extended, parse, query, tagged,
+    Told, VERSION_3_0, bind, close, copy_data, describe, execute, extended, parse, query, startup,
+    tagged, untagged,
 };
 pub use server::{DATABASE, Server, binary};
 pub use tls::connect_directly;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::message::{Told, copy_data, extended, query, startup, tagged, untagged};
+use super::message::{Told, VERSION_3_0, copy_data, extended, query, startup, tagged, untagged};
 use crate::rig::Duplex;
 
 /// How long any one message may take to come.
@@ -42,19 +42,24 @@ pub struct Answer {
 }
 
 impl Wire {
-    /// Starts a session on a connection.
-    ///
-    /// # Errors
-    /// What the server says instead of letting it in.
-    pub async fn open(stream: Box<dyn Duplex>, parameters: &[(&str, &str)]) -> Result<Self, Told> {
-        let mut wire = Self {
+    /// A connection on which nothing has been said yet.
+    pub fn raw(stream: Box<dyn Duplex>) -> Self {
+        Self {
             stream,
             buffer: Vec::new(),
             key: (0, Vec::new()),
             parameters: BTreeMap::new(),
             notifications: Vec::new(),
-        };
-        wire.send(&startup(parameters)).await;
+        }
+    }
+
+    /// Starts a session on a connection.
+    ///
+    /// # Errors
+    /// What the server says instead of letting it in.
+    pub async fn open(stream: Box<dyn Duplex>, parameters: &[(&str, &str)]) -> Result<Self, Told> {
+        let mut wire = Self::raw(stream);
+        wire.send(&startup(VERSION_3_0, parameters)).await;
         let mut answer = wire.answer().await;
         match answer.errors.pop() {
             Some(error) => Err(error),
