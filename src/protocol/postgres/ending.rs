@@ -90,14 +90,15 @@ impl Session {
         if self.client.is_none() || self.phase == Phase::Open && is_told {
             return self.leave(None).await;
         }
-        let mut problem = match self.phase {
-            Phase::Open => match outcome {
-                Outcome::Unknown => self.problem(Denial::Unknown),
-                _ => self.problem(Denial::Unavailable("it closed the connection".to_owned())),
-            },
-            _ => self.over(),
+        if self.phase != Phase::Open {
+            let problem = self.over();
+            return self.end(problem).await;
+        }
+        let denial = match outcome {
+            Outcome::Unknown => Denial::Unknown,
+            _ => Denial::Unavailable("it closed the connection".to_owned()),
         };
-        problem.outcome = outcome;
+        let problem = Problem { outcome, ..self.problem(denial) };
         self.end(problem).await
     }
 }

@@ -116,7 +116,8 @@ async fn what_is_given_up_is_gone(version: Version) {
         "PUT /data/1/x HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: {LEN}\r\n\r\n{body}"
     );
     client.write_all(request.as_bytes()).await.unwrap();
-    let (mut store, _) = listener.accept().await.unwrap();
+    let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
+    let (mut store, _) = accepted.expect("the write is sent").unwrap();
     rig.wait_in_flight("data/1", (0, 1, 0)).await;
     assert_eq!(rig.ask("leader-b", SEAL).await.status, 200);
     let mut bytes = Vec::new();
