@@ -2,8 +2,8 @@
 //!
 //! pgbench is the client: its own mTLS (libpq) to either proxy, none to the server itself. The
 //! proxies speak plain TCP to the server, and log in as the same role with SCRAM. PgBouncer is in
-//! session mode and verifies the client's certificate (`auth_type = cert`); Palisade has
-//! everything on, and each session has a token. What the connections themselves cost is measured
+//! session mode and verifies the client's certificate (`auth_type = cert`). It has one thread, so
+//! Palisade is given one worker; it has everything on, and each session has a token. What the connections themselves cost is measured
 //! apart, by runs of one transaction for each, and taken off.
 
 mod client;

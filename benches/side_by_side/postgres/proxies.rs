@@ -135,7 +135,7 @@ fn palisade(server: &Server, dir: &Path, address: SocketAddr) -> Command {
     let admin = free_address();
     let text = format!(
         r#"
-workers = 2
+workers = 1
 [ledger.embedded]
 path = "{place}/ledger.redb"
 [admin]
