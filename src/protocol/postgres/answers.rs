@@ -66,11 +66,14 @@ impl Session {
     }
 
     /// The server cancels a statement, or ends the session, because Palisade has asked for it: the
-    /// client is told by Palisade itself.
+    /// client is told by Palisade itself. What stands behind a cancelled statement in a pipeline
+    /// runs all the same, and has answers of its own.
     fn is_last_word(&self, header: &Header) -> bool {
         let body = self.from_server.body(header).and_then(|body| ErrorFields::parse(body).ok());
         matches!(self.phase, Phase::Cancelled(_) | Phase::Reaped(_))
-            && body.is_some_and(|fields| fields.is_fatal() || fields.code == QUERY_CANCELED)
+            && body.is_some_and(|fields| {
+                fields.is_fatal() || fields.code == QUERY_CANCELED && self.tracker.is_last()
+            })
     }
 
     /// Whether it is the error that undoes what was forwarded of a batch that is refused.

@@ -21,6 +21,9 @@ pub(super) enum Denial {
     /// The server at which the session is, is the primary no longer.
     #[error("the server of this session is not the primary any more")]
     Moved,
+    /// Without TLS nobody knows who it is.
+    #[error("this port speaks TLS with client certificates only")]
+    NoTls,
     /// No rule matches.
     #[error("no rule covers database \"{database}\" and role \"{role}\"{}", named(resource.as_deref()))]
     NoRule {
@@ -196,6 +199,9 @@ impl Denial {
             Self::Ending => row("57P01", "ending", "connect again"),
             Self::Fence(refusal) => refused(refusal),
             Self::Moved => row("57P01", "moved", "connect again: the new primary will answer"),
+            Self::NoTls => {
+                row("28000", "no_tls", "set sslmode=verify-full, sslcert, sslkey and sslrootcert")
+            }
             Self::NoRule { .. } => {
                 row("PF006", "no_rule", "add [[resources]] with a path for /DATABASE/ROLE")
             }

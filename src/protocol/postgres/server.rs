@@ -137,9 +137,7 @@ impl Front {
                     return Ok(Prelude::Done);
                 }
                 Ok(First::Startup(_)) => {
-                    let what = "this port speaks TLS with client certificates only".to_owned();
-                    let mend = "set sslmode=verify-full, sslcert, sslkey and sslrootcert";
-                    return refuse_in_plain(stream, Denial::Protocol { what, mend }).await;
+                    return refuse_in_plain(stream, Denial::NoTls).await;
                 }
                 Err(what) => {
                     let mend = "speak PostgreSQL's protocol 3 to this port";

@@ -178,6 +178,11 @@ impl Tracker {
         self.doubt == Doubt::None && self.copy.as_ref().is_some_and(is_undone)
     }
 
+    /// Whether nothing that was forwarded waits behind what the server is at.
+    pub fn is_last(&self) -> bool {
+        self.doubt == Doubt::None && self.queue.owed() + u64::from(self.is_open) <= 1
+    }
+
     /// How far the batch is.
     pub fn progress(&self) -> Progress {
         Progress {

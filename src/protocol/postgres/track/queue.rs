@@ -120,6 +120,11 @@ impl Queue {
         taken
     }
 
+    /// How many ReadyForQuery are to come.
+    pub fn owed(&self) -> u64 {
+        self.0.iter().filter(|(item, _)| item.is_owed()).map(|(_, count)| u64::from(*count)).sum()
+    }
+
     fn count(&self, wanted: Item) -> u64 {
         self.0.iter().filter(|(item, _)| *item == wanted).map(|(_, count)| u64::from(*count)).sum()
     }
