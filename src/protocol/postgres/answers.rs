@@ -139,12 +139,10 @@ impl Session {
                 }
                 return Step::Again;
             }
-            "default_transaction_read_only" if value != "on" => {
-                if self.is_read_only() {
-                    let reason = "something in it has made the session read-write".to_owned();
-                    let denial = Denial::ReadOnly { reason, lacks_token: false };
-                    return Step::Event(Event::End(Box::new(self.problem(denial))));
-                }
+            "default_transaction_read_only" if value != "on" && self.is_read_only() => {
+                let reason = "something in it has made the session read-write".to_owned();
+                let denial = Denial::ReadOnly { reason, lacks_token: false };
+                return Step::Event(Event::End(Box::new(self.problem(denial))));
             }
             name if self.is_read_only() && is_readable_with(name, &value).is_err() => {
                 let reason = format!("{name} is {value:?} now, so statements cannot be read");

@@ -46,9 +46,10 @@ impl Witness {
             Outcome::Committed
         } else if tracker.is_idle() {
             Outcome::Nothing
-        } else if tracker.is_quiet() || tracker.is_copying_in() {
-            Outcome::RolledBack
-        } else if progress.is_failed && !progress.is_completed {
+        } else if tracker.is_quiet()
+            || tracker.is_copying_in()
+            || progress.is_failed && !progress.is_completed
+        {
             Outcome::RolledBack
         } else {
             Outcome::Unknown
