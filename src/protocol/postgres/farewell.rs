@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::codec::message::write::{self, Severity};
@@ -25,12 +25,18 @@ impl Session {
     /// Ends the session. What may still run at the server is ended there.
     pub(super) async fn leave(&mut self, problem: Option<&Problem>) -> Flow {
         self.hold.reap();
+        // It is closed never.
+        let front = std::sync::Arc::clone(&self.front);
+        let _turn = front.endings.acquire().await;
         if self.tracker.is_idle() && self.from_client.is_between_messages() {
             // The server is to end as after any other session; whether it hears it is no matter.
             write::terminate(&mut self.to_server);
             let goodbye = async {
                 self.server.write_all(&self.to_server).await?;
-                self.server.shutdown().await
+                self.server.shutdown().await?;
+                // Until its process has come to its end.
+                while self.server.read(&mut [0; 256]).await? > 0 {}
+                std::io::Result::Ok(())
             };
             let _ = timeout(FAREWELL_TIMEOUT, goodbye).await;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::cancel::Cancels;
@@ -29,6 +30,11 @@ const WISHES_MAX: usize = 2;
 /// The first byte of TLS: a handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
 
+/// Sessions of a listener that are ended at once. When a thousand idle ones are overtaken, the
+/// server would otherwise be so busy with ending their processes that the new leader waits for its
+/// own. Nothing of theirs is admitted meanwhile.
+pub const ENDINGS_MAX: usize = 32;
+
 /// A listener with everything that its sessions use.
 pub struct Front {
     pub(super) listener: Listener,
@@ -40,6 +46,8 @@ pub struct Front {
     pub(super) metrics: Metrics,
     /// Lines of the log, by reason.
     pub(super) lines: RateLimit<&'static str>,
+    /// Sessions that are being ended.
+    pub(super) endings: Semaphore,
     runtime: Handle,
     /// What goes on when its session has ended.
     reaping: TaskTracker,
@@ -77,6 +85,7 @@ impl Front {
             cancels: Arc::default(),
             metrics,
             lines: RateLimit::new(1, Duration::from_secs(1)),
+            endings: Semaphore::new(ENDINGS_MAX),
             runtime,
             reaping: TaskTracker::new(),
         }))
