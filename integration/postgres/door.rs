@@ -4,7 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::rig::postgres::{
-    Choice, Front, Told, VERSION_3_0, Wire, query, startup, tagged, untagged,
+    Choice, Front, Told, VERSION_3_0, Wire, connect_directly, connect_without_a_word, query,
+    startup, tagged, untagged,
 };
 
 const PARAMETERS: [(&str, &str); 3] =
@@ -127,4 +128,35 @@ async fn replication_is_let_in_only_where_the_rule_says_so() {
     let _next = front.leader("leader-b", 34).await;
     let told = session.farewell().await;
     assert_eq!(told.code(), "PF001", "{told:?}");
+}
+
+/// Who begins with TLS has to say what it speaks, or could have been led here by somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_at_once_needs_a_word_on_what_is_spoken() {
+    let front = Front::start().await;
+    let door = front.door("leader-a");
+    let silent = connect_without_a_word(&door, front.address).await;
+    // In TLS 1.3 the client's own handshake is done before the server's refusal comes.
+    if let Ok(stream) = silent {
+        assert!(Wire::open(stream, &PARAMETERS).await.is_err(), "it was let in");
+    }
+    let stream = connect_directly(&door, front.address).await.unwrap();
+    assert_eq!(Wire::open(stream, &PARAMETERS).await.unwrap().value("SELECT 1").await, "1");
+}
+
+/// A connection that is cut in the middle of a transaction leaves nothing at the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_leader_is_cut_and_its_transaction_undone() {
+    let mut front = Front::start().await;
+    let mut a = front.leader("leader-a", 33).await;
+    a.simple("CREATE TABLE t (n int); INSERT INTO t VALUES (1)").await.good();
+    a.simple("BEGIN; UPDATE t SET n = 2").await.good();
+    front.certs.revoke("leader-a");
+    front.palisade().reload();
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+    crate::rig::eventually("its backend is gone", async || front.server.ask(left).await == ["0"])
+        .await;
+    let mut b = front.leader("leader-b", 34).await;
+    b.simple("UPDATE t SET n = n + 10").await.good();
+    assert_eq!(b.value("SELECT n FROM t").await, "11");
 }

@@ -20,5 +20,5 @@ pub use message::{
     tagged, untagged,
 };
 pub use server::{DATABASE, Server, binary};
-pub use tls::connect_directly;
+pub use tls::{connect_directly, connect_without_a_word};
 pub use wire::{Answer, Wire, cancel};

@@ -22,12 +22,17 @@ pub async fn connect(door: &Door, to: SocketAddr) -> Result<Box<dyn Duplex>, Tol
     if answer != *b"S" {
         return Err(told(format!("TLS declined: {answer:?}")));
     }
-    shake(door, stream).await
+    shake(door, stream, true).await
 }
 
 /// TLS at once, as libpq does with `sslnegotiation=direct`.
 pub async fn connect_directly(door: &Door, to: SocketAddr) -> Result<Box<dyn Duplex>, Told> {
-    shake(door, open(to).await?).await
+    shake(door, open(to).await?, true).await
+}
+
+/// The same, but the client does not say by ALPN what it is going to speak.
+pub async fn connect_without_a_word(door: &Door, to: SocketAddr) -> Result<Box<dyn Duplex>, Told> {
+    shake(door, open(to).await?, false).await
 }
 
 async fn open(to: SocketAddr) -> Result<TcpStream, Told> {
@@ -36,7 +41,7 @@ async fn open(to: SocketAddr) -> Result<TcpStream, Told> {
     Ok(stream)
 }
 
-async fn shake(door: &Door, stream: TcpStream) -> Result<Box<dyn Duplex>, Told> {
+async fn shake(door: &Door, stream: TcpStream, says_what: bool) -> Result<Box<dyn Duplex>, Told> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&door.ca).unwrap()).unwrap();
     let chain = CertificateDer::pem_file_iter(&door.chain).unwrap().map(Result::unwrap).collect();
@@ -48,7 +53,9 @@ async fn shake(door: &Door, stream: TcpStream) -> Result<Box<dyn Duplex>, Told> 
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
         .unwrap();
-    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    if says_what {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
     let name = ServerName::try_from("localhost").unwrap();
     let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     Ok(Box::new(stream.map_err(told)?))
