@@ -2,6 +2,7 @@
 
 mod serve;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -68,6 +69,8 @@ pub enum StartError {
 /// A Palisade that serves.
 pub struct Running {
     listeners: Vec<(Arc<str>, Server, Served)>,
+    /// By the upstream's name.
+    servers: HashMap<Arc<str>, postgres::Servers>,
     admin_address: SocketAddr,
     admin_server: Option<Server>,
     tasks: Vec<JoinHandle<()>>,
@@ -110,6 +113,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
     let instance = instance();
     let mut running = Running {
         listeners: Vec::new(),
+        servers: HashMap::new(),
         admin_address: config.admin.listen,
         admin_server: None,
         tasks: vec![tokio::spawn(crate::telemetry::upkeep(metrics.clone()))],
@@ -292,8 +296,19 @@ impl Running {
         };
         let (name, tls) = (Arc::clone(&listener.name), listener.tls.clone());
         let bound = Bound::new(name, tls, &[Alpn::Postgres], &listener.addresses)?;
-        let front = postgres::Front::new(listener, gate, audit, Handle::current())
-            .map_err(|error| StartError::Connector { listener: bound.name.clone(), error })?;
+        let servers = match self.servers.get(&listener.upstream.name) {
+            Some(servers) => servers.clone(),
+            None => {
+                let upstream = Arc::clone(&listener.upstream);
+                let name = Arc::clone(&upstream.name);
+                let servers =
+                    postgres::Servers::new(upstream, &Handle::current()).map_err(|error| {
+                        StartError::Connector { listener: bound.name.clone(), error }
+                    })?;
+                self.servers.entry(name).or_insert(servers).clone()
+            }
+        };
+        let front = postgres::Front::new(listener, servers, gate, audit, Handle::current());
         let handler = Arc::new(PostgresHandler(front));
         self.serve(bound, limits, Arc::clone(&handler), Served::Postgres(handler))
     }

@@ -44,6 +44,6 @@ pub use farewell::FAREWELL_TIMEOUT;
 pub use metrics::describe as describe_metrics;
 pub use own::OWN_PREPARED_MAX;
 pub use preview::{Asked, Preview, Refused, Session, Statement};
-pub use server::{ENDINGS_MAX, Front, serve_connection};
+pub use server::{ENDINGS_MAX, Front, Servers, serve_connection};
 pub use session::{CANCEL_TIMEOUT, LAST_WORDS_TIMEOUT};
 pub use settings::{Limits, Listener};

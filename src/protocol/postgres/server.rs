@@ -16,7 +16,7 @@ use super::codec::startup::{self, First};
 use super::farewell::FAREWELL_TIMEOUT;
 use super::metrics::Metrics;
 use super::refusal::{Denial, Problem};
-use super::upstream::{Connector, Control};
+use super::upstream::{Connector, Control, Upstream};
 use super::{Listener, opening};
 use crate::audit::Audit;
 use crate::gate::{Admission, Gate};
@@ -34,6 +34,26 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// server would otherwise be so busy with ending their processes that the new leader waits for its
 /// own. Nothing of theirs is admitted meanwhile.
 pub const ENDINGS_MAX: usize = 32;
+
+/// The servers behind listeners: one for each upstream, as each sweeps its servers once, at its
+/// beginning.
+#[derive(Clone)]
+pub struct Servers {
+    connector: Arc<Connector>,
+    control: Arc<Control>,
+}
+
+impl Servers {
+    /// With Palisade's own connections to them, on `runtime`. Blocks: reads files.
+    ///
+    /// # Errors
+    /// TLS to the servers cannot be set up.
+    pub fn new(upstream: Arc<Upstream>, runtime: &Handle) -> Result<Self, ConnectorError> {
+        let connector = Arc::new(Connector::new(upstream)?);
+        let control = Control::start(Arc::clone(&connector), runtime);
+        Ok(Self { connector, control })
+    }
+}
 
 /// A listener with everything that its sessions use.
 pub struct Front {
@@ -54,18 +74,15 @@ pub struct Front {
 }
 
 impl Front {
-    /// A listener, with its own connection to the servers, on `runtime`. Blocks: reads files.
-    ///
-    /// # Errors
-    /// TLS to the servers cannot be set up.
+    /// A listener in front of those servers.
     pub fn new(
         listener: Listener,
+        servers: Servers,
         gate: Arc<Gate>,
         audit: Audit,
         runtime: Handle,
-    ) -> Result<Arc<Self>, ConnectorError> {
-        let connector = Arc::new(Connector::new(Arc::clone(&listener.upstream))?);
-        let control = Control::start(Arc::clone(&connector), &runtime);
+    ) -> Arc<Self> {
+        let Servers { connector, control } = servers;
         let metrics = Metrics::new(&listener.name, &listener.rules);
         let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
         let name = Arc::clone(&listener.name);
@@ -76,7 +93,7 @@ impl Front {
                 tracing::warn!(listener = %name, ended, "sessions of an earlier process were ended");
             }
         });
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             listener,
             gate,
             audit,
@@ -88,7 +105,7 @@ impl Front {
             endings: Semaphore::new(ENDINGS_MAX),
             runtime,
             reaping: TaskTracker::new(),
-        }))
+        })
     }
 
     /// Resolves when the server has confirmed the end of every backend that was to be ended.
