@@ -1,5 +1,7 @@
 //! The name of a session: it tells whose sessions are whose, at the server, after a crash.
 
+use super::upstream::session_suffix;
+
 /// Bytes of `application_name` that a server keeps.
 const NAME_BYTES_MAX: usize = 63;
 
@@ -14,7 +16,7 @@ pub(super) struct SessionName {
 impl SessionName {
     /// For the sessions of one replica.
     pub(super) fn new(replica: &str) -> Self {
-        Self { suffix: suffix(replica), is_lost: None }
+        Self { suffix: session_suffix(replica), is_lost: None }
     }
 
     /// The whole name, the client's part cut where there is no room for it.
@@ -38,11 +40,6 @@ impl SessionName {
         let asked = self.is_lost.take()?;
         Some(format!("SET application_name = '{}'", self.full(&asked).replace('\'', "''")))
     }
-}
-
-/// What the names of a replica's sessions end in.
-pub fn suffix(replica: &str) -> String {
-    format!(" [palisade:{replica}]")
 }
 
 #[cfg(test)]

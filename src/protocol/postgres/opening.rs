@@ -52,24 +52,17 @@ struct Asked {
 /// Opens a session and serves it to its end.
 pub(super) async fn open(
     front: Arc<Front>,
-    stream: Box<ServerStream>,
+    mut stream: Box<ServerStream>,
     peer: Peer,
     startup: Startup,
     drain: Drain,
 ) {
     let began = Instant::now();
-    let mut problem_of = Problem::from(Denial::Ending);
-    let asked = match asked(&front, startup, &mut problem_of) {
+    // What is known of it, should it be refused.
+    let mut known = Problem::from(Denial::Ending);
+    let asked = match asked(&front, startup, &mut known) {
         Ok(asked) => asked,
-        Err(denial) => {
-            return refuse(&front, &peer, stream, Problem { denial, ..problem_of }).await;
-        }
-    };
-    let known = Problem {
-        resource: Some(asked.matched.resource.clone()),
-        rule: Some(Arc::clone(&asked.matched.rule.name)),
-        token: asked.token,
-        ..problem_of
+        Err(denial) => return refuse(&front, &peer, stream, Problem { denial, ..known }).await,
     };
     let kind = tokio::select! {
         biased;
@@ -84,8 +77,7 @@ pub(super) async fn open(
         let denial = Denial::Fence(refusal.clone());
         front.tell_refused(&peer, &Problem { denial, ..known.clone() });
     }
-    let mut stream = stream;
-    let (backend, name) = match log_in(&front, &mut stream, &asked, &kind).await {
+    let (backend, mut name) = match log_in(&front, &mut stream, &asked, &kind).await {
         Ok(Ok(opened)) => opened,
         // The server's own words are worth more than ours.
         Ok(Err(error)) => return relay_refusal(&front, &peer, stream, error).await,
@@ -101,7 +93,6 @@ pub(super) async fn open(
     let is_new = asked.startup.version.minor >= MINOR_MAX;
     let secret_len = if is_new { SECRET_BYTES } else { SECRET_BYTES_3_0 };
     let registered = front.cancels.register(target, secret_len);
-    let mut name = name;
     let login = &front.listener.upstream.login;
     let greeting = greeting(login, &asked, &backend, &kind, &mut name, registered.key());
     let counted = front.metrics.opened(&kind);
