@@ -22,6 +22,17 @@ async fn is_ready(rig: &Rig) -> bool {
     ready.is_ok_and(|reply| reply.status.is_success())
 }
 
+/// Whether each of two starts found an unclean end before it, by the audit log, which is written a
+/// moment later.
+async fn starts(rig: &Rig) -> Vec<serde_json::Value> {
+    let starts = || {
+        let starts = rig.audit().into_iter().filter(|line| line["event"] == "start");
+        starts.map(|line| line["detail"]["unclean_end_before"].clone()).collect::<Vec<_>>()
+    };
+    eventually("both starts are audited", async || starts().len() == 2).await;
+    starts()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_ends_in_good_order() {
     // The next leader would wait that long if there were anything to wait for.
@@ -87,9 +98,7 @@ async fn a_process_ends_in_good_order() {
     let begun = Instant::now();
     assert_eq!(rig.seal("leader-b", 34, "/fenced/drain/x").await.status, 200);
     assert!(begun.elapsed() < AT_ONCE, "it waited {:?}", begun.elapsed());
-    let starts = rig.audit().into_iter().filter(|line| line["event"] == "start");
-    let unclean: Vec<_> = starts.map(|line| line["detail"]["unclean_end_before"].clone()).collect();
-    assert_eq!(unclean, [false, false]);
+    assert_eq!(starts(&rig).await, [false, false]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +147,5 @@ async fn a_write_without_an_answer_is_told_so_at_the_end() {
     let ended = rig.palisade().wait(Duration::from_secs(10));
     assert_eq!(ended.code(), Some(3), "{}", rig.palisade().everything());
     rig.run().await;
-    let mut starts = rig.audit().into_iter().filter(|line| line["event"] == "start");
-    assert_eq!(starts.next_back().unwrap()["detail"]["unclean_end_before"], true);
+    assert_eq!(starts(&rig).await, [false, true]);
 }
