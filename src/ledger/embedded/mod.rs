@@ -29,6 +29,7 @@ use std::time::Duration;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use self::reader::{Query, Reader};
 use self::row::Row;
@@ -81,6 +82,8 @@ pub const LIST_MAX: usize = 10_000;
 pub struct Embedded {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
+    /// The writer is.
+    gone: CancellationToken,
     queries: mpsc::Sender<Query>,
     ended_uncleanly: bool,
 }
@@ -112,10 +115,12 @@ impl Embedded {
         shared.measure_file();
         let (orders, order_receiver) = mpsc::channel(settings.queue_max.max(1));
         let (queries, query_receiver) = mpsc::channel(settings.queue_max.max(1));
+        let gone = CancellationToken::new();
         let writer = Writer {
             shared: shared.clone(),
             orders: order_receiver,
             batch_max: settings.batch_max.max(1),
+            _gone: gone.clone().drop_guard(),
         };
         let reader =
             Reader { shared: shared.clone(), queries: Arc::new(Mutex::new(query_receiver)) };
@@ -131,7 +136,8 @@ impl Embedded {
             action: "start the threads of",
             source,
         })?;
-        Ok(Self { shared, orders, queries, ended_uncleanly: opened.ended_uncleanly })
+        let ended_uncleanly = opened.ended_uncleanly;
+        Ok(Self { shared, orders, gone, queries, ended_uncleanly })
     }
 
     async fn change(&self, resource: &Resource, change: Change) -> Outcome {
@@ -145,12 +151,21 @@ impl Embedded {
             return Outcome::Failed; // Never queued.
         }
         let abandoned = Abandoned(&self.shared);
-        let outcome = answer.await;
+        let outcome = self.answered(answer).await;
         std::mem::forget(abandoned);
-        outcome.unwrap_or_else(|_| {
+        outcome.unwrap_or_else(|| {
             self.shared.stop("the thread that writes it has died");
             Outcome::Unknown
         })
+    }
+
+    /// What the writer answers; `None` when it is gone and has not.
+    async fn answered<T>(&self, mut answer: oneshot::Receiver<T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer.ok(),
+            () = self.gone.cancelled() => answer.try_recv().ok(),
+        }
     }
 
     /// Returns when every change that nobody waits for any more has been done, or never will be.
@@ -159,7 +174,7 @@ impl Embedded {
         if self.shared.settled.load(Ordering::SeqCst) < abandoned {
             let (reply, answer) = oneshot::channel();
             self.orders.send(Order::Barrier(reply)).await.map_err(|_| closed())?;
-            answer.await.map_err(|_| closed())?;
+            self.answered(answer).await.ok_or_else(closed)?;
             self.shared.settled.fetch_max(abandoned, Ordering::SeqCst);
         }
         Ok(())
@@ -272,7 +287,7 @@ impl Ledger for Embedded {
             if self.orders.send(Order::Close(reply)).await.is_err() {
                 return self.shared.healthy(); // Closed already, or stopped.
             }
-            answer.await.unwrap_or_else(|_| {
+            self.answered(answer).await.unwrap_or_else(|| {
                 self.shared.stop("the thread that writes it has died");
                 self.shared.healthy()
             })

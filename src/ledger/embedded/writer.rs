@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::DropGuard;
 
 use super::file;
 use super::shared::{Shared, closed};
@@ -57,6 +58,9 @@ pub(super) struct Writer {
     pub(super) orders: mpsc::Receiver<Order>,
     /// The most changes in one transaction.
     pub(super) batch_max: usize,
+    /// Tells that the thread is gone. The last field, so that it is dropped behind `orders`: an
+    /// order that is sent while they are dropped is never taken out, and nobody would answer it.
+    pub(super) _gone: DropGuard,
 }
 
 impl Writer {
