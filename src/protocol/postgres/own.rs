@@ -235,6 +235,9 @@ impl Session {
             return Err(told(Denial::Unavailable(UNSWEPT.to_owned())));
         }
         match &mut self.kind {
+            // It is watched already.
+            Kind::Fenced(held) | Kind::ReadOnly { fence: Some(held), .. }
+                if held.bid.claim.token == token => {}
             Kind::Fenced(held) => *held = fence,
             Kind::ReadOnly { fence: held, stale, .. } => {
                 *stale = None;

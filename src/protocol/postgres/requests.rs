@@ -12,9 +12,16 @@ use super::sql::{Own, own};
 /// The word without which no statement is about Palisade's own settings.
 const OWN_WORD: &[u8] = b"palisade";
 
+/// Palisade's own answers that a client has not read yet, in bytes.
+const OWN_ANSWERS_BYTES_MAX: usize = 64 * 1024;
+
 impl Session {
     /// Looks at the client's next message.
     pub(super) fn request(&mut self) -> Step {
+        // Of a client that does not read Palisade's own answers nothing more is looked at.
+        if self.to_client.len() >= OWN_ANSWERS_BYTES_MAX {
+            return Step::Wait;
+        }
         let header = match self.from_client.next() {
             Ok(Some(header)) => header,
             Ok(None) => return Step::More,
