@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 mod cluster;
-mod programs;
+pub(in crate::protocol::postgres) mod programs;
 
 use programs::{Program, User};
 

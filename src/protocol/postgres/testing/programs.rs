@@ -70,7 +70,7 @@ impl Program {
 }
 
 /// Where a program is: beside the newest server, or on the path.
-pub(super) fn path(name: &str) -> PathBuf {
+pub(in crate::protocol::postgres) fn path(name: &str) -> PathBuf {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let of_config = || {

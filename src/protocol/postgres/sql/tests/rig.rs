@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+use crate::protocol::postgres::testing::programs::path;
 
 /// For any answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,7 +70,7 @@ impl Server {
             .expect("PostgreSQL 15 is installed");
         assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
         let mut keeper = Command::new("sh");
-        as_user(&mut keeper).args(["-c", KEEPER]).arg(&dir).arg(format!("{PROGRAMS}/postgres"));
+        as_user(&mut keeper).args(["-c", KEEPER]).arg(&dir).arg(path("postgres"));
         keeper.arg("-D").arg(&data).arg("-k").arg(&dir);
         keeper.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let log = std::fs::File::create(dir.join("log")).expect("a file");
@@ -122,7 +122,7 @@ fn as_user(command: &mut Command) -> &mut Command {
 }
 
 fn program(name: &str) -> Command {
-    let mut command = Command::new(Path::new(PROGRAMS).join(name));
+    let mut command = Command::new(path(name));
     as_user(&mut command);
     command
 }
