@@ -1,0 +1,1 @@
+//! What each command touches: which keys, and whether it reads or writes them.

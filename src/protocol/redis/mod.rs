@@ -1,0 +1,8 @@
+//! Redis's protocol, fenced: one client connection is one connection to the server.
+
+pub mod codec;
+pub mod commands;
+mod settings;
+pub mod upstream;
+
+pub use settings::{Limits, Listener};
