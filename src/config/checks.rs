@@ -110,18 +110,18 @@ fn unreachable(
     earlier: &[Entry<'_>],
     listeners: &[listeners::Entry<'_>],
 ) {
-    let pattern = &rule.rule.pattern;
+    let covers = &rule.rule.covers;
     let mut reason = None;
     for listener in listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref())) {
         let name = listener.name.get_ref();
         let cover = earlier
             .iter()
-            .find(|other| other.is_on(name) && other.rule.pattern.covers(pattern))
+            .find(|other| other.is_on(name) && other.rule.covers.covers(covers))
             .map(|other| (format!("rule \"{}\"", other.rule.name), "put the narrower rule first"));
         let reserved = listener.prefix().map(|prefix| format!("{prefix}/**"));
         let reserved = reserved
             .and_then(|reserved| Pattern::parse(&reserved).ok())
-            .filter(|reserved| reserved.covers(pattern))
+            .filter(|reserved| covers.paths().is_some_and(|pattern| reserved.covers(pattern)))
             .map(|_| ("the reserved prefix".to_owned(), "write another `path` or `prefix`"));
         match cover.or(reserved) {
             Some(found) => reason = Some(found),

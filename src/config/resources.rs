@@ -9,7 +9,7 @@ use super::listeners::{self, Protocol};
 use super::section::Section;
 use super::{names, sessions};
 use crate::fence::TokenRules;
-use crate::rules::{CommitPoint, HolderKind, Pattern, Reads, Rule, Template, Who};
+use crate::rules::{CommitPoint, Covers, HolderKind, Pattern, Reads, Rule, Template, Who};
 
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,7 +82,7 @@ fn entry<'a>(section: Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option
     let name = name?;
     let rule = Rule {
         name: (*name.get_ref()).into(),
-        pattern: pattern?,
+        covers: Covers::Paths(pattern?),
         resource: template?,
         who,
         reads,
@@ -144,7 +144,7 @@ fn who(section: &Section<'_>) -> Who {
         section.report().warn(&section.span_of("raise"), message, mend);
     }
     let write = write.unwrap_or_default();
-    Who { read, raise: raise.unwrap_or_else(|| write.clone()), write }
+    Who { read, raise: raise.unwrap_or_else(|| write.clone()), write, ..Who::default() }
 }
 
 fn tokens(section: &Section<'_>) -> (TokenRules, HolderKind) {

@@ -22,6 +22,7 @@ pub(super) fn read(section: &Section<'_>, pattern: Option<&Pattern>) -> Sessions
         role: pattern.and_then(|pattern| role(section, pattern)),
         drain: section.delay("drain").unwrap_or(default.drain),
         replication: section.boolean("replication").unwrap_or(default.replication),
+        ..default
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) fn check(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listener
     }
     let why = "the server itself says when a session is over";
     foreign::warn(&rule.section, why, OF_REQUESTS, "leave it out");
-    if !rule.rule.pattern.fits(SEGMENTS_MIN) {
+    if !rule.rule.covers.paths().is_some_and(|it| it.fits(SEGMENTS_MIN)) {
         let message = "this never matches: a session asks for `/DATABASE/USER`, or for \
                        `/DATABASE/USER/RESOURCE`";
         let mend = "such as \"/orders/{user}\", or \"/orders/{user}/**\"";

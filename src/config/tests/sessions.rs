@@ -75,7 +75,7 @@ fn a_rule_of_sessions() {
         "role = \"{x}\"",
         r#"
 23:8 error: `role` is not a template
-    there is no place `{x}` in the path; it has `{user}`
+    there is no place `{x}`; there is `{user}`
 "#,
     );
     with(
