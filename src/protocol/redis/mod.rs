@@ -2,6 +2,8 @@
 
 pub mod codec;
 pub mod commands;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod settings;
 #[cfg(test)]
 mod testing;
