@@ -1,6 +1,6 @@
 //! Hashes.
 
-use super::{Group, reads, writes};
+use super::{Group, container, free, reads, writes};
 
 pub(super) const GROUPS: &[Group] = &[
     reads(
@@ -43,4 +43,8 @@ pub(super) const GROUPS: &[Group] = &[
             ("HSETNX", 4),
         ],
     ),
+    // What HIMPORT PREPARE keeps belongs to the connection.
+    container(&[("HIMPORT", -2)]),
+    free(&[("HIMPORT DISCARD", 3), ("HIMPORT DISCARDALL", 2), ("HIMPORT PREPARE", -4)]),
+    writes(2, 2, &[("HIMPORT SET", -5)]),
 ];

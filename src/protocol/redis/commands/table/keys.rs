@@ -60,10 +60,10 @@ pub(super) const GROUPS: &[Group] = &[
     everything(
         Access::Read,
         SELECTED,
-        &[("DBSIZE", 1), ("KEYS", 2), ("RANDOMKEY", 1), ("SCAN", -2)],
+        &[("CLUSTERSCAN", -2), ("DBSIZE", 1), ("KEYS", 2), ("RANDOMKEY", 1), ("SCAN", -2)],
     ),
     everything(Access::Write, SELECTED, &[("FLUSHDB", -1)]),
-    everything(Access::Write, Reach::Instance, &[("FLUSHALL", -1)]),
+    everything(Access::Write, Reach::Instance, &[("FLUSHALL", -1), ("SFLUSH", -3)]),
     data(Keys::Swap, &[("SWAPDB", 3)]),
     // Scripts and functions.
     data(script(Access::Write), &[("EVAL", -3), ("EVALSHA", -3), ("FCALL", -3)]),

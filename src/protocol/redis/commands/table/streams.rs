@@ -16,7 +16,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("XCLAIM", -6),
             ("XDEL", -3),
             ("XDELEX", -5),
-            ("XNACK", -2),
+            ("XNACK", -6),
             ("XSETID", -3),
             ("XTRIM", -4),
         ],

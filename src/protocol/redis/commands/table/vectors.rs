@@ -1,4 +1,4 @@
-//! Vector sets, which Redis 8 lists as a module's.
+//! Vector sets, which Redis 8 lists as a module's, and arrays.
 
 use super::{Group, reads, writes};
 
@@ -20,4 +20,35 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     ),
     writes(1, 1, &[("VADD", -5), ("VREM", 3), ("VSETATTR", 4)]),
+    // Arrays.
+    reads(
+        1,
+        1,
+        &[
+            ("ARCOUNT", 2),
+            ("ARGET", 3),
+            ("ARGETRANGE", -4),
+            ("ARGREP", -3),
+            ("ARINFO", -2),
+            ("ARLASTITEMS", -3),
+            ("ARLEN", 2),
+            ("ARMGET", -3),
+            ("ARNEXT", 2),
+            ("AROP", -5),
+            ("ARSCAN", -2),
+        ],
+    ),
+    writes(
+        1,
+        1,
+        &[
+            ("ARDEL", -3),
+            ("ARDELRANGE", -4),
+            ("ARINSERT", -3),
+            ("ARMSET", -4),
+            ("ARRING", -3),
+            ("ARSEEK", 3),
+            ("ARSET", -4),
+        ],
+    ),
 ];
