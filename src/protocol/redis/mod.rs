@@ -3,6 +3,8 @@
 pub mod codec;
 pub mod commands;
 mod settings;
+#[cfg(test)]
+mod testing;
 pub mod upstream;
 
 pub use settings::{Limits, Listener};
