@@ -148,7 +148,10 @@ impl Template {
     }
 
     /// The resource of a key, by the pattern that the template was made for.
-    pub(super) fn of_key(&self, captures: &KeyCaptures<'_>) -> Result<Resource, ResourceError> {
+    ///
+    /// # Errors
+    /// When no valid name comes of it.
+    pub fn of_key(&self, captures: &KeyCaptures<'_>) -> Result<Resource, ResourceError> {
         if let Some(sole) = &self.sole {
             return Ok(sole.clone());
         }
