@@ -3,5 +3,7 @@
 //! | file | what Palisade is held against |
 //! |---|---|
 //! | `direct` | nothing: the rig itself, on the server alone |
+//! | `same` | the answers of the server itself, to the same commands |
 
 mod direct;
+mod same;

@@ -137,7 +137,13 @@ pub fn command<A: AsRef<[u8]>>(arguments: &[A]) -> Vec<u8> {
     bytes
 }
 
-/// A command whose arguments have single spaces between them.
+/// A command whose arguments have single spaces between them. What stands between single quotes is
+/// one argument.
 pub fn words(line: &str) -> Vec<u8> {
-    command(&line.split(' ').collect::<Vec<_>>())
+    let parts = line.split('\'').enumerate();
+    let arguments = parts.flat_map(|(index, part)| match index % 2 {
+        0 => part.split(' ').filter(|word| !word.is_empty()).collect(),
+        _ => vec![part],
+    });
+    command(&arguments.collect::<Vec<_>>())
 }
