@@ -108,6 +108,11 @@ impl Wire {
         last
     }
 
+    /// Says that nothing more will come from here.
+    pub async fn half_close(&mut self) {
+        let _ = self.writing.shutdown().await;
+    }
+
     /// Both directions, for tasks of their own.
     pub fn apart(self) -> (Reading, WriteHalf<Box<dyn Duplex>>) {
         (self.reading, self.writing)
