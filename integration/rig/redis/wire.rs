@@ -134,6 +134,13 @@ impl Reading {
         }
     }
 
+    /// Whatever comes next, as it is.
+    pub async fn bytes(&mut self) -> Option<Vec<u8>> {
+        let more = tokio::time::timeout(DEADLINE, self.more()).await;
+        let is_there = more.expect("something within the deadline");
+        is_there.then(|| self.buffer.split_off(self.at))
+    }
+
     /// Reads on; false at the end.
     async fn more(&mut self) -> bool {
         self.buffer.drain(..self.at);
