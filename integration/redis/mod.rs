@@ -8,14 +8,17 @@
 //! | `tokens` | how a token comes, and how each refusal looks |
 //! | `resources` | which resource a command belongs to |
 //! | `takeover`, `crash` | what becomes of sessions with older tokens |
+//! | `clients`, `library` | drivers and tools, unchanged |
 //! | `door` | who gets in; bytes that are no commands |
 //! | `slow` | memory, with large values, long pipelines, and clients that do not read |
 //! | `upstream`, `failover` | how the server is reached; another server is the primary |
 
+mod clients;
 mod crash;
 mod direct;
 mod door;
 mod failover;
+mod library;
 mod resources;
 mod same;
 mod session;
