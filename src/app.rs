@@ -53,6 +53,9 @@ pub enum StartError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] OpenError),
+    /// Listeners for Redis are not served yet.
+    #[error("listener {0}: this build does not serve Redis; leave the listener out")]
+    Redis(Arc<str>),
     /// Threads and sockets of the operating system.
     #[error("the operating system refuses what is needed: {0}")]
     System(#[from] std::io::Error),
@@ -136,6 +139,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
         match listener {
             config::Listener::Http(listener) => running.start_http(listener, &instance)?,
             config::Listener::Postgres(listener) => running.start_postgres(listener)?,
+            config::Listener::Redis(listener) => return Err(StartError::Redis(listener.name)),
         }
     }
     let Running { audit, ledger, .. } = &running;
@@ -365,6 +369,7 @@ fn describe(listener: &config::Listener) -> ListenerInfo {
     let guarantee = match (slowest, listener) {
         (None, config::Listener::Http(_)) => "no rule: every request is refused".to_owned(),
         (None, config::Listener::Postgres(_)) => "no rule: every session is refused".to_owned(),
+        (None, config::Listener::Redis(_)) => "no rule: every command is refused".to_owned(),
         (Some(settle), config::Listener::Http(_)) => format!(
             "stale writes are refused; kept as long as the store applies nothing later than {} \
              after a request's last byte without having answered it",
@@ -372,6 +377,9 @@ fn describe(listener: &config::Listener) -> ListenerInfo {
         ),
         (Some(_), config::Listener::Postgres(_)) => "stale sessions are ended; kept through the \
              server itself, which says that they are gone (pg_terminate_backend)"
+            .to_owned(),
+        (Some(_), config::Listener::Redis(_)) => "stale sessions are ended; kept through the \
+             server itself, which says that they are gone (CLIENT KILL)"
             .to_owned(),
     };
     ListenerInfo { name: Arc::clone(listener.name()), speaks: listener.protocol(), guarantee }

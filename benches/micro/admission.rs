@@ -9,7 +9,9 @@ use palisade::fence::{Holder, Mark, Resource, Token, TokenRules};
 use palisade::gate::{Bid, Gate, Settings};
 use palisade::ledger::embedded::Embedded;
 use palisade::net::identity::{Identity, Peer, Source};
-use palisade::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Template, Who};
+use palisade::rules::{
+    CommitPoint, Covers, Globs, HolderKind, Pattern, Reads, Rule, Template, Who,
+};
 use tokio::runtime::{Builder, Handle};
 
 const HOT_ADMISSIONS: u32 = 2_000_000;
@@ -108,8 +110,8 @@ fn rule() -> Rule {
     Rule {
         name: "orders".into(),
         resource: Template::parse("orders", &pattern).expect("a template"),
-        pattern,
-        who: Who { read: everybody(), write: everybody(), raise: everybody() },
+        covers: Covers::Paths(pattern),
+        who: Who { read: everybody(), write: everybody(), raise: everybody(), ..Who::default() },
         reads: Reads::Open,
         tokens: TokenRules::default(),
         holder: HolderKind::Identity,

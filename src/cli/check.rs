@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::{Config, Problem};
+use crate::config::{Config, Listener, Problem};
 
 /// How many problems are shown; who has more of them has enough to do.
 const SHOWN_MAX: usize = 100;
@@ -33,6 +33,7 @@ fn check(file: &Path) -> (String, bool) {
                 let (name, protocol) = (listener.name(), listener.protocol());
                 let upstream = listener.upstream();
                 report.push_str(&format!("listener {name}: {protocol}, upstream {upstream}\n"));
+                report.push_str(&left_out(listener));
             }
             report.push_str(&format!("ok: {listeners}, {rules}"));
             if !warnings.is_empty() {
@@ -42,6 +43,23 @@ fn check(file: &Path) -> (String, bool) {
         }
         Err(problems) => (refusal(&problems), false),
     }
+}
+
+/// What no rule lets through, where that may surprise.
+fn left_out(listener: &Listener) -> String {
+    let Listener::Redis(listener) = listener else { return String::new() };
+    let all = listener.rules.all(None);
+    let Err(why) = all.resources else { return String::new() };
+    let covers_all =
+        all.rules.iter().any(|rule| rule.covers.keys().is_some_and(|keys| keys.are_all(None)));
+    let mut text = String::new();
+    if !covers_all {
+        text.push_str("  a key that no rule covers is refused\n");
+    }
+    text.push_str(&format!(
+        "  what writes to every key (FLUSHALL, commands that nobody knows) is refused: {why}\n"
+    ));
+    text
 }
 
 /// The problems of a configuration that cannot be served, and how many there are.
@@ -113,6 +131,30 @@ mod tests {
         put(&format!("{good}{database}{rule}listeners = ['web']\n"));
         let expected = "listener web: http, upstream store\n\
                         listener pg: postgres, upstream db\nok: 2 listeners, 1 rule\n";
+        assert_eq!(check(&file), (expected.to_owned(), true));
+
+        let redis = r#"
+            [upstreams.queue]
+            endpoints = "unix:/run/redis/redis.sock"
+            [listeners.queue]
+            protocol = "redis"
+            listen = "127.0.0.1:6380"
+            upstream = "queue"
+            tls = { certificate = "server.pem", key = "server.key", client_ca = "ca.pem" }
+            [[resources]]
+            name = "a"
+            resource = "a"
+            write = ["**"]
+            "#;
+        let good_ledger = "ledger.embedded.path = \"ledger.redb\"\n";
+        put(&format!("{good_ledger}{redis}"));
+        let expected = "listener queue: redis, upstream queue\nok: 1 listener, 1 rule\n";
+        assert_eq!(check(&file), (expected.to_owned(), true));
+        put(&format!("{good_ledger}{redis}databases = [0]\n"));
+        let expected = "listener queue: redis, upstream queue\n  a key that no rule covers is \
+                        refused\n  what writes to every key (FLUSHALL, commands that nobody \
+                        knows) is refused: no rule covers every key of every database\n\
+                        ok: 1 listener, 1 rule\n";
         assert_eq!(check(&file), (expected.to_owned(), true));
 
         put(good);

@@ -77,6 +77,9 @@ fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
                 on_http(&mut text, listener, args, &head)?;
             }
             config::Listener::Postgres(listener) => session::write(&mut text, listener, args)?,
+            config::Listener::Redis(listener) => {
+                bail!("listener {} speaks Redis, which is not explained yet", listener.name)
+            }
         }
     }
     Ok(text)

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use toml::Spanned;
 
 use super::listeners::{self, Protocol};
+use super::report::Report;
 use super::resources::Entry;
-use super::section::Report;
-use super::sessions;
+use super::sessions::Settling;
 use super::upstreams;
 use super::values::show_duration;
 use crate::admin;
@@ -65,15 +65,11 @@ pub(super) fn unused(
 /// No two upstreams with one server and one `replica`: each ends the sessions of the other when
 /// it starts.
 pub(super) fn replicas(report: &Report<'_>, upstreams: &[upstreams::Entry]) {
-    let servers = |entry: &upstreams::Entry| match &entry.server {
-        upstreams::Server::Postgres(servers) => servers.clone(),
-        upstreams::Server::Http(_) => None,
-    };
     for (at, entry) in upstreams.iter().enumerate() {
-        let Some(ours) = servers(entry) else { continue };
-        let twin = upstreams[..at].iter().filter_map(servers).find(|theirs| {
+        let Some(ours) = entry.server.swept() else { continue };
+        let twin = upstreams[..at].iter().filter_map(|other| other.server.swept()).find(|theirs| {
             theirs.replica == ours.replica
-                && ours.endpoints.iter().any(|endpoint| theirs.endpoints.contains(endpoint))
+                && ours.servers.iter().any(|server| theirs.servers.contains(server))
         });
         if let Some(theirs) = twin {
             let message = format!(
@@ -103,25 +99,25 @@ pub(super) fn rules(report: &Report<'_>, rules: &[Entry<'_>], listeners: &[liste
 }
 
 /// A rule is an error when it can match on none of its listeners: an earlier rule takes all
-/// of its paths there, or the reserved prefix does.
+/// of it there, or the reserved prefix does.
 fn unreachable(
     report: &Report<'_>,
     rule: &Entry<'_>,
     earlier: &[Entry<'_>],
     listeners: &[listeners::Entry<'_>],
 ) {
-    let pattern = &rule.rule.pattern;
+    let covers = &rule.rule.covers;
     let mut reason = None;
     for listener in listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref())) {
         let name = listener.name.get_ref();
         let cover = earlier
             .iter()
-            .find(|other| other.is_on(name) && other.rule.pattern.covers(pattern))
+            .find(|other| other.is_on(name) && other.rule.covers.covers(covers))
             .map(|other| (format!("rule \"{}\"", other.rule.name), "put the narrower rule first"));
         let reserved = listener.prefix().map(|prefix| format!("{prefix}/**"));
         let reserved = reserved
             .and_then(|reserved| Pattern::parse(&reserved).ok())
-            .filter(|reserved| reserved.covers(pattern))
+            .filter(|reserved| covers.paths().is_some_and(|pattern| reserved.covers(pattern)))
             .map(|_| ("the reserved prefix".to_owned(), "write another `path` or `prefix`"));
         match cover.or(reserved) {
             Some(found) => reason = Some(found),
@@ -129,8 +125,9 @@ fn unreachable(
         }
     }
     if let Some((cover, mend)) = reason {
-        let message = format!("this never matches: {cover} takes all of its paths before it");
-        report.error(&rule.path_span(), message, mend);
+        let what = if rule.rule.covers.keys().is_some() { "keys" } else { "paths" };
+        let message = format!("this never matches: {cover} takes all of its {what} before it");
+        report.error(&rule.covers_span(), message, mend);
     }
 }
 
@@ -154,16 +151,19 @@ fn shared(
         report.error(&span, message, mend);
         return;
     }
-    let has_sessions = sessions::are_of(rule, listeners);
-    if has_sessions != sessions::are_of(other, listeners) {
+    let (of_ours, of_theirs) = (Settling::of(rule, listeners), Settling::of(other, listeners));
+    if of_ours != of_theirs {
+        let of_sessions = if of_ours == Settling::Requests { of_theirs } else { of_ours };
         let message = format!(
             "this shares its resources with rule \"{}\", but only one of them is on listeners for \
-             PostgreSQL: writes settle differently there",
-            theirs.name
+             {}: writes settle differently there",
+            theirs.name,
+            of_sessions.speaks()
         );
         report.error(&span, message, "write another template");
         return;
     }
+    let has_sessions = of_ours != Settling::Requests;
     let differing: Vec<_> = [
         ("tokens.max_jump", ours.tokens.max_jump == theirs.tokens.max_jump),
         ("tokens.incarnation", ours.tokens.incarnation == theirs.tokens.incarnation),
@@ -188,9 +188,11 @@ fn shared(
 /// Whether the times of a rule fit each other and those of the store.
 pub(super) fn times(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) {
     let Rule { settle_timeout: settle, takeover_timeout: takeover, .. } = rule.rule;
-    let (longest, whom) = match sessions::are_of(rule, listeners) {
-        true => (rule.rule.sessions.drain, "for a statement"),
-        false => (settle, "for the store"),
+    let drain = rule.rule.sessions.drain;
+    let (longest, whom) = match Settling::of(rule, listeners) {
+        Settling::Postgres => (drain, "for a statement"),
+        Settling::Redis => (drain, "for the answer to a command"),
+        Settling::Requests => (settle, "for the store"),
     };
     let tries = longest.as_millis().div_ceil(takeover.as_millis().max(1));
     if tries > TAKEOVER_TRIES_MAX {

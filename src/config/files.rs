@@ -181,7 +181,7 @@ pub(super) fn mend_of_file(path: &Path) -> &'static str {
 }
 
 #[cfg(unix)]
-pub(super) fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::Span, path: &Path) {
+pub(super) fn warn_if_open_to_all(section: &Section<'_>, span: &super::report::Span, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o006 != 0 {
@@ -191,4 +191,4 @@ pub(super) fn warn_if_open_to_all(section: &Section<'_>, span: &super::section::
 }
 
 #[cfg(not(unix))]
-pub(super) fn warn_if_open_to_all(_: &Section<'_>, _: &super::section::Span, _: &Path) {}
+pub(super) fn warn_if_open_to_all(_: &Section<'_>, _: &super::report::Span, _: &Path) {}

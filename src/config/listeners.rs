@@ -2,6 +2,7 @@
 
 mod http;
 mod postgres;
+mod redis;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::rules::{CommitPoint, Rules};
 
 /// How many addresses a listener has.
 const ADDRESSES_MAX: usize = 16;
+const POSTGRES_MEND: &str = "name an upstream that has a `postgres` table";
+const REDIS_MEND: &str = "name an upstream with `redis://` endpoints or a `redis` table";
 
 /// One `[listeners.NAME]` table, by what is spoken on it.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub enum Listener {
     Http(protocol::http::Listener),
     /// `protocol = "postgres"`.
     Postgres(protocol::postgres::Listener),
+    /// `protocol = "redis"`.
+    Redis(protocol::redis::Listener),
 }
 
 /// What the file calls a listener's protocol.
@@ -32,6 +37,7 @@ pub enum Listener {
 pub(super) enum Protocol {
     Http,
     Postgres,
+    Redis,
     S3,
 }
 
@@ -48,6 +54,7 @@ pub(super) struct Entry<'a> {
 enum Own {
     Http(Box<http::Own>),
     Postgres(postgres::Own),
+    Redis(redis::Own),
 }
 
 /// What every listener has.
@@ -64,6 +71,7 @@ impl Listener {
         match self {
             Self::Http(listener) => &listener.name,
             Self::Postgres(listener) => &listener.name,
+            Self::Redis(listener) => &listener.name,
         }
     }
 
@@ -75,6 +83,7 @@ impl Listener {
                 protocol::http::Flavor::S3(_) => "s3",
             },
             Self::Postgres(_) => "postgres",
+            Self::Redis(_) => "redis",
         }
     }
 
@@ -83,6 +92,7 @@ impl Listener {
         match self {
             Self::Http(listener) => &listener.addresses,
             Self::Postgres(listener) => &listener.addresses,
+            Self::Redis(listener) => &listener.addresses,
         }
     }
 
@@ -91,6 +101,7 @@ impl Listener {
         match self {
             Self::Http(listener) => &listener.tls,
             Self::Postgres(listener) => &listener.tls,
+            Self::Redis(listener) => &listener.tls,
         }
     }
 
@@ -99,6 +110,7 @@ impl Listener {
         match self {
             Self::Http(listener) => &listener.upstream.name,
             Self::Postgres(listener) => &listener.upstream.name,
+            Self::Redis(listener) => &listener.upstream.name,
         }
     }
 
@@ -107,6 +119,7 @@ impl Listener {
         match self {
             Self::Http(listener) => &listener.rules,
             Self::Postgres(listener) => &listener.rules,
+            Self::Redis(listener) => &listener.rules,
         }
     }
 }
@@ -115,7 +128,7 @@ impl Protocol {
     /// From when a write counts where the rule does not say.
     pub(super) fn commit_point(self) -> CommitPoint {
         match self {
-            Self::Http | Self::Postgres => CommitPoint::Head,
+            Self::Http | Self::Postgres | Self::Redis => CommitPoint::Head,
             Self::S3 => CommitPoint::LastByte,
         }
     }
@@ -134,6 +147,7 @@ impl Entry<'_> {
         match self.own {
             Own::Http(own) => own.finish(common).map(Listener::Http),
             Own::Postgres(own) => own.finish(common).map(Listener::Postgres),
+            Own::Redis(own) => own.finish(common).map(Listener::Redis),
         }
     }
 
@@ -142,6 +156,7 @@ impl Entry<'_> {
         match &self.own {
             Own::Http(own) => own.upstream.is_some(),
             Own::Postgres(own) => own.upstream.is_some(),
+            Own::Redis(own) => own.upstream.is_some(),
         }
     }
 
@@ -149,14 +164,14 @@ impl Entry<'_> {
     pub(super) fn store(&self) -> Option<&crate::net::connect::Upstream> {
         match &self.own {
             Own::Http(own) => own.upstream.as_deref(),
-            Own::Postgres(_) => None,
+            Own::Postgres(_) | Own::Redis(_) => None,
         }
     }
 
     /// The servers behind it, if they speak PostgreSQL.
     pub(super) fn servers(&self) -> Option<&protocol::postgres::upstream::Upstream> {
         match &self.own {
-            Own::Http(_) => None,
+            Own::Http(_) | Own::Redis(_) => None,
             Own::Postgres(own) => own.upstream.as_deref(),
         }
     }
@@ -165,7 +180,7 @@ impl Entry<'_> {
     pub(super) fn prefix(&self) -> Option<&str> {
         match &self.own {
             Own::Http(own) => Some(&own.prefix),
-            Own::Postgres(_) => None,
+            Own::Postgres(_) | Own::Redis(_) => None,
         }
     }
 }
@@ -193,33 +208,43 @@ fn listener<'a>(
         let mend = format!("add `[listeners.{}.tls]`", name.get_ref());
         section.report().error(&section.span, message, mend);
     }
-    let protocols =
-        [("http", Protocol::Http), ("s3", Protocol::S3), ("postgres", Protocol::Postgres)];
+    let protocols = [
+        ("http", Protocol::Http),
+        ("s3", Protocol::S3),
+        ("postgres", Protocol::Postgres),
+        ("redis", Protocol::Redis),
+    ];
     let protocol = section.choice("protocol", &protocols);
     let addresses = addresses(&section);
     let upstream = upstream(&section, upstreams);
-    let own = match (protocol, upstream.map(|upstream| &upstream.server)) {
-        (Some(Protocol::Postgres), server) => {
+    let server = upstream.map(|upstream| &upstream.server);
+    let own = match protocol {
+        Some(Protocol::Postgres) => {
             let servers = match server {
                 Some(Server::Postgres(servers)) => servers.clone(),
-                Some(Server::Http(_)) => {
-                    let mend = "name an upstream that has a `postgres` table";
-                    misfit(&section, "speaks HTTP, not PostgreSQL", mend);
-                    None
-                }
-                None => None,
+                other => misfit(&section, other, "PostgreSQL", POSTGRES_MEND),
             };
             Own::Postgres(postgres::Own::read(&section, servers))
         }
-        (protocol, server) => {
+        Some(Protocol::Redis) => {
+            let server = match server {
+                Some(Server::Redis(server)) => server.clone(),
+                other => misfit(&section, other, "Redis", REDIS_MEND),
+            };
+            Own::Redis(redis::Own::read(&section, server))
+        }
+        None | Some(Protocol::Http | Protocol::S3) => {
             let store = match server {
                 Some(Server::Http(store)) => Some(store),
                 Some(Server::Postgres(_)) if protocol.is_some() => {
                     let mend = "write `protocol = \"postgres\"`, or name another upstream";
-                    misfit(&section, "speaks PostgreSQL, not HTTP", mend);
-                    None
+                    misfit(&section, server, "HTTP", mend)
                 }
-                Some(Server::Postgres(_)) | None => None,
+                Some(Server::Redis(_)) if protocol.is_some() => {
+                    let mend = "write `protocol = \"redis\"`, or name another upstream";
+                    misfit(&section, server, "HTTP", mend)
+                }
+                Some(Server::Postgres(_) | Server::Redis(_)) | None => None,
             };
             Own::Http(Box::new(http::Own::read(&section, protocol, store)))
         }
@@ -228,9 +253,13 @@ fn listener<'a>(
     Entry { name, protocol, addresses, tls, own }
 }
 
-fn misfit(section: &Section<'_>, what: &str, mend: &str) {
+/// Reports that what is behind a listener speaks something else, if it is known.
+fn misfit<T>(section: &Section<'_>, server: Option<&Server>, not: &str, mend: &str) -> Option<T> {
+    let speaks = server?.speaks();
     let name = section.string("upstream").map_or("", Spanned::into_inner);
-    section.error_at("upstream", format!("upstream \"{name}\" {what}"), mend);
+    let message = format!("upstream \"{name}\" speaks {speaks}, not {not}");
+    section.error_at("upstream", message, mend);
+    None
 }
 
 fn addresses(section: &Section<'_>) -> Vec<Spanned<SocketAddr>> {

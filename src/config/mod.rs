@@ -11,6 +11,7 @@ mod listeners;
 mod names;
 mod problem;
 mod raw;
+mod report;
 mod resources;
 mod section;
 mod server;
@@ -36,7 +37,8 @@ use crate::ledger::embedded;
 use crate::rules::{Rule, Rules};
 use crate::{admin, audit, gate, telemetry};
 use problem::Source;
-use section::{Report, Section};
+use report::Report;
+use section::Section;
 
 /// The largest configuration file.
 const FILE_MAX_BYTES: u64 = 4 << 20;
@@ -118,7 +120,7 @@ impl Config {
                 source.problem(Severity::Error, &span, message, mend)
             };
             let mut problems: Vec<_> =
-                syntax.iter().take(section::PROBLEMS_MAX).map(problem).collect();
+                syntax.iter().take(report::PROBLEMS_MAX).map(problem).collect();
             problems.sort_by_key(|problem| (problem.line, problem.column));
             return Err(problems);
         }
@@ -140,7 +142,9 @@ impl Config {
 fn operator_wait(listener: &Listener, rule: &Rule) -> Duration {
     match listener {
         Listener::Http(_) => rule.settle_timeout,
-        Listener::Postgres(_) => rule.sessions.drain.max(rule.takeover_timeout),
+        Listener::Postgres(_) | Listener::Redis(_) => {
+            rule.sessions.drain.max(rule.takeover_timeout)
+        }
     }
 }
 

@@ -105,6 +105,8 @@ static LIMITS: Schema = schema(&[
     ("startup_timeout", Value),
     ("statement_bytes_max", Value),
     ("prepared_max", Value),
+    ("command_bytes_max", Value),
+    ("resources_max", Value),
 ]);
 
 static UNMATCHED: Schema = schema(&[("read", Value), ("write", Value)]);
@@ -119,6 +121,7 @@ static UPSTREAM: Schema = schema(&[
     ("tls", Table(&CLIENT_TLS)),
     ("s3", Table(&S3)),
     ("postgres", Table(&POSTGRES)),
+    ("redis", Table(&REDIS)),
 ]);
 
 static CLIENT_TLS: Schema =
@@ -179,10 +182,35 @@ static ROLE: Schema = Schema {
     traps: &[("password", PASSWORD)],
 };
 
+static REDIS: Schema = Schema {
+    keys: &[
+        ("user", Value),
+        ("password_file", Value),
+        ("password_env", Value),
+        ("login_timeout", Value),
+        ("replica", Value),
+        ("check_interval", Value),
+        ("sentinel", Table(&SENTINEL)),
+    ],
+    traps: &[("password", PASSWORD), ("username", "write `user`")],
+};
+
+static SENTINEL: Schema = Schema {
+    keys: &[("service", Value), ("user", Value), ("password_file", Value), ("password_env", Value)],
+    traps: &[
+        ("password", PASSWORD),
+        ("master", "write `service`, by the name that the Sentinels have for the primary"),
+        ("master_name", "write `service`"),
+        ("endpoints", "the upstream's own `endpoints` are the Sentinels"),
+    ],
+};
+
 static RESOURCE: Schema = schema(&[
     ("name", Value),
     ("listeners", Value),
     ("path", Value),
+    ("keys", Value),
+    ("databases", Value),
     ("resource", Value),
     ("write", Value),
     ("read", Value),
@@ -194,6 +222,8 @@ static RESOURCE: Schema = schema(&[
     ("role", Value),
     ("drain", Value),
     ("replication", Value),
+    ("scripts", Value),
+    ("administer", Value),
     ("tokens", Table(&TOKENS)),
 ]);
 

@@ -1,4 +1,4 @@
-//! `[[resources]]`: which paths belong to which resource, and who may do what there.
+//! `[[resources]]`: which paths or keys belong to which resource, and who may do what there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,18 @@ use toml::Spanned;
 
 use super::listeners::{self, Protocol};
 use super::section::Section;
-use super::{names, sessions};
+use super::{foreign, names, sessions};
 use crate::fence::TokenRules;
-use crate::rules::{CommitPoint, HolderKind, Pattern, Reads, Rule, Template, Who};
+use crate::rules::{
+    CommitPoint, Covers, HolderKind, KeyPattern, Keys, Pattern, Reads, Rule, Template, Who,
+};
 
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest number of a database: Redis counts them in an `int`.
+const DATABASE_MAX: u64 = 0x7fff_ffff;
+/// What `keys` is where it is left out.
+const EVERY_KEY: &str = "*";
 
 /// An entry that could be read.
 pub(super) struct Entry<'a> {
@@ -39,15 +45,21 @@ impl Entry<'_> {
         Arc::new(match protocol {
             Protocol::Http | Protocol::S3 => rule,
             // What is sent counts, until the server says that the session is over.
-            Protocol::Postgres => {
+            Protocol::Postgres | Protocol::Redis => {
                 Rule { commit_point: CommitPoint::Head, settle_timeout: Duration::ZERO, ..rule }
             }
         })
     }
 
-    /// Where its path is.
-    pub(super) fn path_span(&self) -> super::section::Span {
-        self.section.span_of("path")
+    /// Where its path or its keys are.
+    pub(super) fn covers_span(&self) -> super::report::Span {
+        let is_of_keys = self.rule.covers.keys().is_some();
+        let key = match is_of_keys && !self.section.has("keys") {
+            true => "databases",
+            false if is_of_keys => "keys",
+            false => "path",
+        };
+        self.section.span_of(key)
     }
 }
 
@@ -64,12 +76,16 @@ pub(super) fn read<'a>(root: &Section<'a>, listeners: &[listeners::Entry<'a>]) -
 
 fn entry<'a>(section: Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option<Entry<'a>> {
     section.require("name", "\"orders\"");
-    section.require("path", "\"/orders/{shard}/**\"");
-    section.require("resource", "\"orders/{shard}\"");
-    let name = section.string("name").filter(|name| names::check(&section, name));
     let on = on(&section, listeners);
-    let pattern = pattern(&section);
-    let template = pattern.as_ref().and_then(|pattern| template(&section, pattern));
+    let is_of_keys = is_of_keys(&section, on.as_deref(), listeners);
+    let example = if is_of_keys { "\"jobs\"" } else { "\"orders/{shard}\"" };
+    section.require("resource", example);
+    let name = section.string("name").filter(|name| names::check(&section, name));
+    let covers = match is_of_keys {
+        true => keys(&section).map(Covers::Keys),
+        false => pattern(&section).map(Covers::Paths),
+    };
+    let template = covers.as_ref().and_then(|covers| template(&section, covers));
     let who = who(&section);
     let reads = [("open", Reads::Open), ("token", Reads::Token)];
     let reads = section.choice("reads", &reads).unwrap_or_default();
@@ -78,11 +94,11 @@ fn entry<'a>(section: Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option
     let (tokens, holder) = tokens(&section.table("tokens"));
     let settle_timeout = section.duration("settle_timeout").unwrap_or(SETTLE_TIMEOUT);
     let takeover_timeout = section.duration("takeover_timeout").unwrap_or(TAKEOVER_TIMEOUT);
-    let sessions = sessions::read(&section, pattern.as_ref());
+    let sessions = sessions::read(&section, covers.as_ref().and_then(Covers::paths));
     let name = name?;
     let rule = Rule {
         name: (*name.get_ref()).into(),
-        pattern: pattern?,
+        covers: covers?,
         resource: template?,
         who,
         reads,
@@ -111,7 +127,64 @@ fn on<'a>(section: &Section<'a>, listeners: &[listeners::Entry<'a>]) -> Option<V
     Some(on.into_iter().map(Spanned::into_inner).collect())
 }
 
+/// Whether an entry is about keys, by the listeners that it is on. Where they do not tell, as it
+/// is written; else what is written for the others is told.
+fn is_of_keys(
+    section: &Section<'_>,
+    on: Option<&[&str]>,
+    listeners: &[listeners::Entry<'_>],
+) -> bool {
+    let is_on = |listener: &&listeners::Entry<'_>| {
+        on.is_none_or(|names| names.contains(listener.name.get_ref()))
+    };
+    let protocols: Vec<_> = listeners.iter().filter(is_on).map(|it| it.protocol).collect();
+    let are_all = |is_redis| {
+        let is_so = |protocol: &Option<_>| {
+            protocol.is_some_and(|protocol| (protocol == Protocol::Redis) == is_redis)
+        };
+        !protocols.is_empty() && protocols.iter().all(is_so)
+    };
+    if are_all(true) {
+        let mend = "write `keys`, such as `keys = \"jobs:{queue}:*\"`";
+        foreign::refuse(section, "HTTP, S3 and PostgreSQL", &[("path", mend)]);
+        return true;
+    }
+    if are_all(false) {
+        let mend = "write `path`, such as `path = \"/orders/{shard}/**\"`";
+        let keys = [("keys", mend), ("databases", ""), ("scripts", ""), ("administer", "")];
+        foreign::refuse(section, "`protocol = \"redis\"`", &keys);
+        return false;
+    }
+    let may_be = section.has("keys") || protocols.contains(&Some(Protocol::Redis));
+    may_be && !section.has("path")
+}
+
+fn keys(section: &Section<'_>) -> Option<Keys> {
+    let databases = section.numbers("databases", 0..=DATABASE_MAX).map(|numbers| {
+        if numbers.is_empty() {
+            let mend = "leave `databases` out for all of them";
+            section.error_at("databases", "it is in no database, so it never matches", mend);
+        }
+        numbers.into_iter().filter_map(|number| u32::try_from(number).ok()).collect()
+    });
+    let pattern = match section.string("keys") {
+        Some(text) => {
+            let complain = |error: crate::rules::KeyPatternError| {
+                section.error_at("keys", "`keys` is not a pattern", error.to_string());
+            };
+            KeyPattern::parse(text.get_ref()).map_err(complain).ok()
+        }
+        // Whoever writes something else means something else.
+        None if section.has("keys") || section.has("path") => None,
+        None => KeyPattern::parse(EVERY_KEY).ok(),
+    };
+    Some(Keys { pattern: pattern?, databases })
+}
+
 fn pattern(section: &Section<'_>) -> Option<Pattern> {
+    if !section.has("keys") {
+        section.require("path", "\"/orders/{shard}/**\"");
+    }
     let text = section.string("path")?;
     let pattern = Pattern::parse(text.get_ref());
     let complain = |error: crate::rules::PatternError| {
@@ -120,9 +193,12 @@ fn pattern(section: &Section<'_>) -> Option<Pattern> {
     pattern.map_err(complain).ok()
 }
 
-fn template(section: &Section<'_>, pattern: &Pattern) -> Option<Template> {
+fn template(section: &Section<'_>, covers: &Covers) -> Option<Template> {
     let text = section.string("resource")?;
-    let template = Template::parse(text.get_ref(), pattern);
+    let template = match covers {
+        Covers::Keys(keys) => Template::for_keys(text.get_ref(), &keys.pattern),
+        Covers::Paths(pattern) => Template::parse(text.get_ref(), pattern),
+    };
     let complain = |error: crate::rules::TemplateError| {
         section.error_at("resource", "`resource` is not a template", error.to_string());
     };
@@ -133,6 +209,7 @@ fn who(section: &Section<'_>) -> Who {
     let read = section.globs("read").unwrap_or_default();
     let write = section.globs("write");
     let raise = section.globs("raise");
+    let administer = section.globs("administer").unwrap_or_default();
     let nobody = !section.has("write") || write.as_ref().is_some_and(|globs| globs.is_empty());
     if section.is_there() && nobody {
         let message = format!("nobody may write: {} has no `write`", section.title());
@@ -144,7 +221,7 @@ fn who(section: &Section<'_>) -> Who {
         section.report().warn(&section.span_of("raise"), message, mend);
     }
     let write = write.unwrap_or_default();
-    Who { read, raise: raise.unwrap_or_else(|| write.clone()), write }
+    Who { read, raise: raise.unwrap_or_else(|| write.clone()), write, administer }
 }
 
 fn tokens(section: &Section<'_>) -> (TokenRules, HolderKind) {

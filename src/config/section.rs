@@ -1,36 +1,20 @@
 //! A table of the file while it is read: takes values by key and type, and reports what is
 //! wrong with them, all of it.
 
-use std::cell::RefCell;
-use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problem, Severity, Source};
 use super::raw::{Kind, Schema, title};
+use super::report::{PROBLEMS_MAX, Report, Span};
 use super::values;
 use crate::rules::Globs;
 
-/// How many problems are collected, as each has to be found in the text.
-pub(super) const PROBLEMS_MAX: usize = 200;
 /// How many tables or texts a list has: they are compared with each other.
 const ITEMS_MAX: usize = 1_000;
-
-/// Bytes in the file.
-pub(super) type Span = Range<usize>;
-
-/// What is wrong so far, and what reading needs to know.
-pub(super) struct Report<'a> {
-    source: Source<'a>,
-    /// Relative paths start here.
-    pub(super) directory: &'a Path,
-    /// Looks up an environment variable.
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
-    problems: RefCell<Vec<Problem>>,
-}
 
 /// A table of the file; one that is not there has no keys.
 #[derive(Clone)]
@@ -42,40 +26,6 @@ pub(super) struct Section<'a> {
     path: String,
     /// Where it begins.
     pub(super) span: Span,
-}
-
-impl<'a> Report<'a> {
-    pub(super) fn new(
-        source: Source<'a>,
-        directory: &'a Path,
-        env: &'a dyn Fn(&str) -> Option<String>,
-    ) -> Self {
-        Self { source, directory, env, problems: RefCell::default() }
-    }
-
-    pub(super) fn error(&self, span: &Span, message: impl Into<String>, mend: impl Into<String>) {
-        self.add(Severity::Error, span, message.into(), mend.into());
-    }
-
-    pub(super) fn warn(&self, span: &Span, message: impl Into<String>, mend: impl Into<String>) {
-        self.add(Severity::Warning, span, message.into(), mend.into());
-    }
-
-    fn add(&self, severity: Severity, span: &Span, message: String, mend: String) {
-        let mut problems = self.problems.borrow_mut();
-        // However many warnings there are, an error is never lost.
-        let is_news = severity == Severity::Error && !problems.iter().any(Problem::is_error);
-        if problems.len() < PROBLEMS_MAX || is_news {
-            problems.push(self.source.problem(severity, span, message, mend));
-        }
-    }
-
-    /// All of it, in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
-        problems
-    }
 }
 
 impl<'a> Section<'a> {
@@ -151,6 +101,19 @@ impl<'a> Section<'a> {
         Some(texts.collect())
     }
 
+    /// A list of whole numbers; one number stands for a list of one. Only those that are good.
+    pub(super) fn numbers(&self, key: &str, allowed: RangeInclusive<u64>) -> Option<Vec<u64>> {
+        let value = self.get(key)?;
+        let items = match value.get_ref() {
+            DeValue::Array(items) => items.as_ref(),
+            DeValue::Integer(_) => std::slice::from_ref(value),
+            _ => return self.wrong_type(key, value, "a list of numbers such as `[0, 1]`"),
+        };
+        self.bound(key, value, items.len());
+        let items = items.iter().take(ITEMS_MAX);
+        Some(items.filter_map(|item| self.number(key, item, &allowed)).collect())
+    }
+
     pub(super) fn boolean(&self, key: &str) -> Option<bool> {
         let value = self.get(key)?;
         match value.get_ref() {
@@ -160,7 +123,15 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn integer(&self, key: &str, allowed: RangeInclusive<u64>) -> Option<u64> {
-        let value = self.get(key)?;
+        self.number(key, self.get(key)?, &allowed)
+    }
+
+    fn number(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        allowed: &RangeInclusive<u64>,
+    ) -> Option<u64> {
         let (low, high) = (allowed.start(), allowed.end());
         let DeValue::Integer(digits) = value.get_ref() else {
             return self.wrong_type(key, value, "a whole number without quotes");

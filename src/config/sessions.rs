@@ -4,24 +4,64 @@
 use super::foreign;
 use super::listeners::{self, Protocol};
 use super::names;
+use super::report::Report;
 use super::resources::Entry;
-use super::section::{Report, Section};
+use super::section::Section;
 use crate::protocol::postgres::upstream::{Login, Upstream};
-use crate::rules::{Pattern, Sessions, Template, TemplateError};
+use crate::rules::{Covers, Pattern, Scripts, Sessions, Template, TemplateError};
 
-/// The keys of an entry that only sessions have.
-const OF_SESSIONS: &[&str] = &["role", "drain", "replication"];
+/// The keys of an entry that only sessions with PostgreSQL have.
+const OF_POSTGRES: &[&str] = &["role", "replication"];
+/// Those that all sessions have.
+const OF_SESSIONS: &[&str] = &["drain"];
 /// Those that only requests have.
 const OF_REQUESTS: &[&str] = &["commit_point", "settle_timeout"];
 /// `/DATABASE/USER`.
 const SEGMENTS_MIN: usize = 2;
 
+/// How what is written under an entry settles.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Settling {
+    /// By the store's answer, or by time.
+    Requests,
+    /// By the word of the server that a session is over.
+    Postgres,
+    /// The same.
+    Redis,
+}
+
+impl Settling {
+    /// How writes under a rule settle.
+    pub(super) fn of(rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) -> Self {
+        let mut on = listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref()));
+        match rule.rule.covers {
+            Covers::Keys(_) => Self::Redis,
+            Covers::Paths(_) if on.any(|it| it.protocol == Some(Protocol::Postgres)) => {
+                Self::Postgres
+            }
+            Covers::Paths(_) => Self::Requests,
+        }
+    }
+
+    /// What is spoken there.
+    pub(super) fn speaks(self) -> &'static str {
+        match self {
+            Self::Requests => "HTTP",
+            Self::Postgres => "PostgreSQL",
+            Self::Redis => "Redis",
+        }
+    }
+}
+
+/// `pattern`: of the paths, if it is about paths.
 pub(super) fn read(section: &Section<'_>, pattern: Option<&Pattern>) -> Sessions {
     let default = Sessions::default();
+    let scripts = [("declared", Scripts::Declared), ("refuse", Scripts::Refuse)];
     Sessions {
         role: pattern.and_then(|pattern| role(section, pattern)),
         drain: section.delay("drain").unwrap_or(default.drain),
         replication: section.boolean("replication").unwrap_or(default.replication),
+        scripts: section.choice("scripts", &scripts).unwrap_or(default.scripts),
     }
 }
 
@@ -45,32 +85,52 @@ pub(super) fn check(report: &Report<'_>, rule: &Entry<'_>, listeners: &[listener
     if on.iter().any(|listener| listener.protocol.is_none()) {
         return;
     }
-    let is_postgres =
-        |listener: &&&listeners::Entry<'_>| listener.protocol == Some(Protocol::Postgres);
-    let sessions = on.iter().filter(is_postgres).count();
+    let count = |protocol| on.iter().filter(|listener| listener.protocol == Some(protocol)).count();
+    for (protocol, mixed) in [
+        (
+            Protocol::Redis,
+            "this is on listeners for Redis, which has keys, and on others, which have paths",
+        ),
+        (
+            Protocol::Postgres,
+            "this is on listeners for PostgreSQL and on others, where writes settle differently",
+        ),
+    ] {
+        if (1..on.len()).contains(&count(protocol)) {
+            let mend = "write an entry for each, with `listeners` and resources of their own";
+            let key = if rule.section.has("listeners") { "listeners" } else { "name" };
+            rule.section.error_at(key, mixed, mend);
+            return;
+        }
+    }
+    let sessions = count(Protocol::Postgres);
     if sessions == 0 && !on.is_empty() {
         let mend = "leave it out, or name a listener with `protocol = \"postgres\"`";
-        foreign::warn(&rule.section, "it is for sessions with PostgreSQL", OF_SESSIONS, mend);
+        foreign::warn(&rule.section, "it is for sessions with PostgreSQL", OF_POSTGRES, mend);
+    }
+    let why = "the server itself says when a session is over";
+    if let Some(keys) = rule.rule.covers.keys() {
+        foreign::warn(&rule.section, why, OF_REQUESTS, "leave it out");
+        if !keys.are_all(None) {
+            let why = "this entry does not cover every key of every database";
+            let mend = "write it in an entry without `keys` and `databases`";
+            foreign::warn(&rule.section, why, &["administer"], mend);
+        }
         return;
     }
-    if sessions < on.len() {
-        let message = "this is on listeners for PostgreSQL and on others, where writes settle \
-                       differently";
-        let mend = "write an entry for each, with `listeners` and resources of their own";
-        let key = if rule.section.has("listeners") { "listeners" } else { "name" };
-        rule.section.error_at(key, message, mend);
-        return;
+    if sessions == 0 && !on.is_empty() {
+        let why = "it is for sessions with PostgreSQL and Redis";
+        foreign::warn(&rule.section, why, OF_SESSIONS, "leave it out");
     }
     if sessions == 0 {
         return;
     }
-    let why = "the server itself says when a session is over";
     foreign::warn(&rule.section, why, OF_REQUESTS, "leave it out");
-    if !rule.rule.pattern.fits(SEGMENTS_MIN) {
+    if !rule.rule.covers.paths().is_some_and(|it| it.fits(SEGMENTS_MIN)) {
         let message = "this never matches: a session asks for `/DATABASE/USER`, or for \
                        `/DATABASE/USER/RESOURCE`";
         let mend = "such as \"/orders/{user}\", or \"/orders/{user}/**\"";
-        report.warn(&rule.path_span(), message, mend);
+        report.warn(&rule.covers_span(), message, mend);
     }
     for servers in on.iter().filter_map(|listener| listener.servers()) {
         held(rule, servers);
@@ -91,10 +151,4 @@ fn held(rule: &Entry<'_>, servers: &Upstream) {
         None => format!("it holds: {}", known.join(", ")),
     };
     rule.section.error_at("role", message, mend);
-}
-
-/// Whether a rule is on listeners for PostgreSQL, so that writes under it are sessions.
-pub(super) fn are_of(rule: &Entry<'_>, listeners: &[listeners::Entry<'_>]) -> bool {
-    let mut on = listeners.iter().filter(|listener| rule.is_on(listener.name.get_ref()));
-    on.any(|listener| listener.protocol == Some(Protocol::Postgres))
 }

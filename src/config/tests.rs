@@ -6,6 +6,7 @@ mod limits;
 mod listeners;
 mod messages;
 mod postgres;
+mod redis;
 mod resources;
 mod sessions;
 mod tls;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::files::{self, Pem};
-use super::section::{Section, Span};
+use super::report::Span;
+use super::section::Section;
 use crate::net::connect::{ClientTls, Connector, ConnectorError, Endpoint, Upstream, Version};
 use crate::net::identity::Source;
 use crate::net::tls::{self, Part, ServerTls, TlsError};

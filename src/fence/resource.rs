@@ -16,6 +16,9 @@ pub enum ResourceError {
     /// Nothing was given.
     #[error("the name of a resource is not empty")]
     Empty,
+    /// What was to be part of it is not UTF-8.
+    #[error("the name of a resource is text, and this is not UTF-8")]
+    NotText,
     /// The ledger keeps names; their size has a bound.
     #[error("the name of a resource has at most {} bytes", Resource::LEN_MAX_BYTES)]
     TooLong,

@@ -72,6 +72,13 @@ const WORDS: &[&[u8]] = &[
     b"select ",
     b"palisade.token",
     b"::",
+    b"*1\r\n",
+    b"$1\r\n",
+    b"$-1\r\n",
+    b"|1\r\n",
+    b"%1\r\n",
+    b"\\x",
+    b"\\",
 ];
 
 /// A generator that is the same everywhere (SplitMix64).
@@ -192,6 +199,9 @@ targets! {
     postgres_session
     postgres_startup
     postgres_sql
+    redis_inline
+    redis_reply
+    redis_request
     refusal_document
     rules
     s3_address

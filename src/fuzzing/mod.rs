@@ -12,6 +12,7 @@ mod texts;
 use crate::protocol::http::fuzzing as http;
 use crate::protocol::postgres::fuzzing as postgres;
 use crate::protocol::postgres::sql;
+use crate::protocol::redis::fuzzing as redis;
 
 /// A surface.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "postgres_session", run: postgres::play::session },
     Target { name: "postgres_startup", run: postgres::bytes::startup },
     Target { name: "postgres_sql", run: sql::fuzzing::statements },
+    Target { name: "redis_inline", run: redis::bytes::line },
+    Target { name: "redis_reply", run: redis::bytes::reply },
+    Target { name: "redis_request", run: redis::bytes::request },
     Target { name: "refusal_document", run: http::xml::refusal_document },
     Target { name: "rules", run: texts::rules },
     Target { name: "s3_address", run: http::texts::s3_address },

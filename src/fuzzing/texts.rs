@@ -1,7 +1,7 @@
 //! Short texts of clients and operators: tokens, patterns, templates, globs.
 
 use crate::fence::{Resource, Token};
-use crate::rules::{Globs, Pattern, Template};
+use crate::rules::{Globs, KeyPattern, Keys, Pattern, Template};
 
 /// Any bytes as a token.
 ///
@@ -24,7 +24,7 @@ pub fn token(data: &[u8]) {
     assert_eq!((number(incarnation), number(counter)), parts);
 }
 
-/// Lines: a pattern, a template, a glob, a path, an identity.
+/// Lines: a pattern, a template, a glob, a path or a key, an identity.
 ///
 /// # Panics
 /// When a path matches in a way that its pattern does not say, when two readings of a glob
@@ -35,6 +35,7 @@ pub fn rules(data: &[u8]) {
     let mut next = || lines.next().unwrap_or_default();
     let (pattern, template, glob, path, name) = (next(), next(), next(), next(), next());
     globs(glob, name);
+    keys(pattern, template, path);
     let Ok(pattern) = Pattern::parse(pattern) else { return };
     assert!(pattern.covers(&pattern) || pattern.as_str().contains(['*', '{']), "{pattern:?}");
     let Ok(template) = Template::parse(template, &pattern) else { return };
@@ -50,6 +51,25 @@ pub fn rules(data: &[u8]) {
     if let Ok(resource) = Resource::new(&filled) {
         assert_eq!(resource.as_str(), filled);
     }
+}
+
+/// The same of a pattern of keys.
+fn keys(pattern: &str, template: &str, key: &str) {
+    let Ok(pattern) = KeyPattern::parse(pattern) else { return };
+    assert!(pattern.covers(&pattern), "{pattern:?}");
+    let Ok(template) = Template::for_keys(template, &pattern) else { return };
+    assert!(template.overlaps(&template), "{template:?}");
+    let places = pattern.names().len();
+    let Some(captures) = Keys { pattern, databases: None }.matches(7, key.as_bytes()) else {
+        return;
+    };
+    for place in 0..places {
+        let value = captures.at(place).expect("each place has what it captured");
+        assert!(!value.is_empty() && !value.contains(&b':'), "{key:?}");
+    }
+    let Ok(resource) = template.of_key(&captures) else { return };
+    let slashes = |text: &str| text.matches('/').count();
+    assert_eq!(slashes(resource.as_str()), slashes(template.as_str()), "{resource:?}");
 }
 
 /// Most globs are matched without globset; it has to be the same.

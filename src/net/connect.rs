@@ -1,6 +1,7 @@
 //! Connections to the stores.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -226,4 +227,35 @@ fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Connecto
     found
         .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
         .map_err(|cause| ConnectorError::File { path: path.clone(), cause })
+}
+
+/// Whether a name stands for more than one server, as far as can be told. One of IPv4 and one of
+/// IPv6 are taken for the same one's.
+pub fn are_several(addresses: &[SocketAddr]) -> bool {
+    let mut known: [Option<IpAddr>; 2] = [None; 2];
+    addresses.iter().map(SocketAddr::ip).filter(|ip| !ip.is_loopback()).any(|ip| {
+        let before = known[usize::from(ip.is_ipv6())].replace(ip);
+        before.is_some_and(|before| before != ip)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_several_servers() {
+        fn check(addresses: &[&str], expected: bool) {
+            let parsed = addresses.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 5432));
+            assert_eq!(are_several(&parsed.collect::<Vec<_>>()), expected, "{addresses:?}");
+        }
+
+        check(&[], false);
+        check(&["192.0.2.1"], false);
+        check(&["192.0.2.1", "192.0.2.1"], false);
+        check(&["192.0.2.1", "2001:db8::1"], false);
+        check(&["127.0.0.1", "::1", "127.0.1.1"], false);
+        check(&["192.0.2.1", "2001:db8::1", "192.0.2.2"], true);
+        check(&["2001:db8::1", "2001:db8::2"], true);
+    }
 }

@@ -6,6 +6,7 @@ pub mod coalesce;
 pub mod connect;
 pub mod http1;
 pub mod identity;
+pub mod lane;
 pub mod listen;
 pub mod metrics;
 pub mod pool;

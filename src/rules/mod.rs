@@ -1,16 +1,19 @@
-//! From a request's path and identity to a resource and what is allowed there.
+//! From a request's path or key and identity to a resource and what is allowed there.
 //!
 //! Pure: no I/O and no clock. Built by `config`, asked by every protocol.
 
+mod keys;
 mod pattern;
 mod template;
 #[cfg(test)]
 mod tests;
 mod who;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use keys::{All, KeyCaptures, KeyPattern, KeyPatternError, Keys};
 pub use pattern::{Captures, Pattern, PatternError};
 pub use template::{Template, TemplateError};
 pub use who::{Globs, Who};
@@ -47,14 +50,34 @@ pub enum Reads {
     Token,
 }
 
+/// Whether a script is believed what it declares.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scripts {
+    /// A script or a function touches the keys that it declares; one that declares none touches
+    /// everything.
+    #[default]
+    Declared,
+    /// Scripts and functions are refused.
+    Refuse,
+}
+
+/// What a rule is about: paths of requests and sessions, or keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Covers {
+    /// For Redis.
+    Keys(Keys),
+    /// For HTTP, S3 and PostgreSQL.
+    Paths(Pattern),
+}
+
 /// One `[[resources]]` entry of the configuration.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The rule's own name, for metrics and messages.
     pub name: Arc<str>,
-    /// Which paths it covers.
-    pub pattern: Pattern,
-    /// The name of the resource that a path belongs to.
+    /// Which paths or keys it covers.
+    pub covers: Covers,
+    /// The name of the resource that a path or a key belongs to.
     pub resource: Template,
     /// Who may do what.
     pub who: Who,
@@ -83,11 +106,63 @@ pub struct Sessions {
     pub drain: Duration,
     /// Whether replication connections are let in.
     pub replication: bool,
+    /// What is made of scripts and functions.
+    pub scripts: Scripts,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { role: None, drain: Duration::from_secs(5), replication: false }
+        Self {
+            role: None,
+            drain: Duration::from_secs(5),
+            replication: false,
+            scripts: Scripts::default(),
+        }
+    }
+}
+
+impl Covers {
+    /// Its pattern of paths, if it is about paths.
+    pub fn paths(&self) -> Option<&Pattern> {
+        match self {
+            Self::Keys(_) => None,
+            Self::Paths(pattern) => Some(pattern),
+        }
+    }
+
+    /// Its keys, if it is about keys.
+    pub fn keys(&self) -> Option<&Keys> {
+        match self {
+            Self::Keys(keys) => Some(keys),
+            Self::Paths(_) => None,
+        }
+    }
+
+    /// Whether everything that `other` covers is covered by this too. May say no where a closer
+    /// look would say yes.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Keys(ours), Self::Keys(theirs)) => ours.covers(theirs),
+            (Self::Paths(ours), Self::Paths(theirs)) => ours.covers(theirs),
+            (Self::Keys(_), Self::Paths(_)) | (Self::Paths(_), Self::Keys(_)) => false,
+        }
+    }
+
+    /// The pattern's text, as in the configuration.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Keys(keys) => keys.pattern.as_str(),
+            Self::Paths(pattern) => pattern.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Covers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys(keys) => keys.fmt(f),
+            Self::Paths(pattern) => write!(f, "path {pattern}"),
+        }
     }
 }
 
@@ -95,7 +170,8 @@ impl Rule {
     /// The role to log in as, for a path that the rule's pattern matches and for the role that
     /// the client names.
     pub fn role(&self, path: &str, asked: &str) -> String {
-        let filled = self.sessions.role.as_ref().zip(self.pattern.matches(path));
+        let captures = self.covers.paths().and_then(|pattern| pattern.matches(path));
+        let filled = self.sessions.role.as_ref().zip(captures);
         filled.map_or_else(|| asked.to_owned(), |(role, captures)| role.fill(&captures))
     }
 
@@ -116,7 +192,7 @@ pub struct Rules {
     rules: Vec<Arc<Rule>>,
 }
 
-/// What a path belongs to.
+/// What a path or a key belongs to.
 #[derive(Clone, Debug)]
 pub struct Matched {
     /// The rule that decides.
@@ -137,8 +213,9 @@ impl Rules {
     /// When the rule's template makes no valid name of this path.
     pub fn find(&self, path: &str) -> Result<Option<Matched>, ResourceError> {
         for rule in &self.rules {
-            if let Some(captures) = rule.pattern.matches(path) {
-                let resource = Resource::new(&rule.resource.fill(&captures))?;
+            let pattern = rule.covers.paths();
+            if let Some(captures) = pattern.and_then(|pattern| pattern.matches(path)) {
+                let resource = rule.resource.of_path(&captures)?;
                 return Ok(Some(Matched { rule: Arc::clone(rule), resource }));
             }
         }

@@ -1,22 +1,26 @@
 //! Names of resources with places for what a pattern captured, such as `orders/{shard}`.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
+use super::keys::{DATABASE, KeyCaptures, KeyPattern};
 use super::{Captures, Pattern};
-use crate::fence::Resource;
+use crate::fence::{Resource, ResourceError};
 
 /// A name with places. What fills a place is never empty and has no `/`, so a captured
-/// value cannot forge the name of a resource with another number of segments.
+/// value cannot forge the name of a resource with another number of segments. What a key has
+/// there may have a `/`: it is written as `%2F`, and a `%` as `%25`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Template {
     text: String,
     parts: Vec<Part>,
+    /// The one name of a template without places.
+    sole: Option<Resource>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
     Literal(String),
-    /// The place of that number in the pattern.
+    /// The place of that number in the pattern; behind the last one is a key's database.
     Place(usize),
 }
 
@@ -39,13 +43,18 @@ pub enum TemplateError {
     #[error("two places need text between them, or different paths share a name by accident")]
     Touching,
     /// The pattern has no such place.
-    #[error("there is no place `{{{name}}}` in the path; it has {known}", known = listed(known))]
+    #[error("there is no place `{{{name}}}`; there is {known}", known = listed(known))]
     UnknownPlace {
         /// The name that was asked for.
         name: String,
         /// The names of the pattern's places.
         known: Vec<String>,
     },
+    /// What fills a place of a key has neither, so that one name comes of one set of values.
+    #[error(
+        "two places of a key need a `/` or a `:` between them, or different keys share a name by accident"
+    )]
+    Unparted,
 }
 
 impl Template {
@@ -54,6 +63,33 @@ impl Template {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str, pattern: &Pattern) -> Result<Self, TemplateError> {
+        Self::with_places(text, pattern.names())
+    }
+
+    /// A template from its text, for what that pattern captures of a key, and its `{database}`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn for_keys(text: &str, pattern: &KeyPattern) -> Result<Self, TemplateError> {
+        let mut names = pattern.names().to_vec();
+        names.push(DATABASE.to_owned());
+        let template = Self::with_places(text, &names)?;
+        let between = template.parts.split(|part| matches!(part, Part::Place(_)));
+        let between: Vec<_> = between.collect();
+        let is_parted = |parts: &[Part]| {
+            let has =
+                |part: &Part| matches!(part, Part::Literal(text) if text.contains(['/', ':']));
+            parts.iter().any(has)
+        };
+        let inner = between.get(1..between.len() - 1).unwrap_or_default();
+        inner
+            .iter()
+            .all(|parts| is_parted(parts))
+            .then_some(template)
+            .ok_or(TemplateError::Unparted)
+    }
+
+    fn with_places(text: &str, places: &[String]) -> Result<Self, TemplateError> {
         if text.is_empty() {
             return Err(TemplateError::Empty);
         }
@@ -72,17 +108,19 @@ impl Template {
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal.to_owned()));
             }
-            let place = pattern.names().iter().position(|known| known == name);
+            let place = places.iter().position(|known| known == name);
             parts.push(Part::Place(place.ok_or_else(|| TemplateError::UnknownPlace {
                 name: name.to_owned(),
-                known: pattern.names().to_vec(),
+                known: places.to_vec(),
             })?));
             left = after;
         }
         if !left.is_empty() {
             parts.push(Part::Literal(left.to_owned()));
         }
-        let template = Self { text: text.to_owned(), parts };
+        let is_sole = !parts.iter().any(|part| matches!(part, Part::Place(_)));
+        let sole = is_sole.then(|| Resource::new(text).ok()).flatten();
+        let template = Self { text: text.to_owned(), parts, sole };
         if template.len_min_bytes() > Resource::LEN_MAX_BYTES {
             return Err(TemplateError::TooLong);
         }
@@ -99,6 +137,70 @@ impl Template {
             });
         }
         name
+    }
+
+    /// The resource of a path, by the pattern that the template was made for.
+    pub(super) fn of_path(&self, captures: &Captures<'_>) -> Result<Resource, ResourceError> {
+        match &self.sole {
+            Some(sole) => Ok(sole.clone()),
+            None => Resource::new(&self.fill(captures)),
+        }
+    }
+
+    /// The resource of a key, by the pattern that the template was made for.
+    ///
+    /// # Errors
+    /// When no valid name comes of it.
+    pub fn of_key(&self, captures: &KeyCaptures<'_>) -> Result<Resource, ResourceError> {
+        if let Some(sole) = &self.sole {
+            return Ok(sole.clone());
+        }
+        let mut name = String::with_capacity(self.text.len() + 32);
+        self.write_key(captures, &mut name)?;
+        Resource::new(&name)
+    }
+
+    /// Appends the name for a key; an error when it would not be text.
+    pub(super) fn write_key(
+        &self,
+        captures: &KeyCaptures<'_>,
+        name: &mut String,
+    ) -> Result<(), ResourceError> {
+        for part in &self.parts {
+            let value = match part {
+                Part::Literal(text) => {
+                    name.push_str(text);
+                    continue;
+                }
+                Part::Place(place) => captures.at(*place),
+            };
+            let Some(value) = value else {
+                // Writing to a `String` cannot fail.
+                let _ = write!(name, "{}", captures.database());
+                continue;
+            };
+            let mut left = std::str::from_utf8(value).map_err(|_| ResourceError::NotText)?;
+            while let Some(at) = left.bytes().position(|byte| matches!(byte, b'/' | b'%')) {
+                name.push_str(&left[..at]);
+                name.push_str(if left.as_bytes()[at] == b'/' { "%2F" } else { "%25" });
+                left = &left[at + 1..];
+            }
+            name.push_str(left);
+        }
+        Ok(())
+    }
+
+    /// The first of these places of its pattern that it has.
+    pub(super) fn first_of<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Place(place) => names.get(*place).map(String::as_str),
+        })
+    }
+
+    /// Whether there is a name for each database.
+    pub(super) fn has_database(&self) -> bool {
+        self.text.contains("{database}")
     }
 
     /// Whether some values make one name of both.

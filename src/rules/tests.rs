@@ -166,10 +166,7 @@ fn what_is_no_template() {
     check("{shard}{part}", TemplateError::Touching);
     check("a\tb", TemplateError::ControlCharacter);
     check(&"a".repeat(513), TemplateError::TooLong);
-    assert_eq!(
-        unknown("x").to_string(),
-        "there is no place `{x}` in the path; it has `{shard}`, `{part}`"
-    );
+    assert_eq!(unknown("x").to_string(), "there is no place `{x}`; there is `{shard}`, `{part}`");
 }
 
 #[test]
@@ -209,7 +206,7 @@ fn a_control_character_in_a_path_makes_no_resource() {
     let rule = Rule {
         name: "r".into(),
         resource: Template::parse("{shard}", &pattern).expect("a template"),
-        pattern,
+        covers: Covers::Paths(pattern),
         who: Who::default(),
         reads: Reads::Open,
         tokens: TokenRules::default(),

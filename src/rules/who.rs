@@ -35,6 +35,8 @@ pub struct Who {
     pub write: Globs,
     /// Who may bring a larger token than the mark.
     pub raise: Globs,
+    /// Who may administer a server of Redis. No token is asked for.
+    pub administer: Globs,
 }
 
 impl Globs {

@@ -19,7 +19,7 @@ use crate::gate::{Admission, Bid, Gate, Settings};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
 use crate::net::identity::{Identity, Peer, Source};
-use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Template, Who};
+use crate::rules::{CommitPoint, Covers, Globs, HolderKind, Pattern, Reads, Rule, Template, Who};
 use crate::telemetry;
 
 pub(crate) struct Rig {
@@ -230,8 +230,8 @@ fn rule() -> Rule {
     Rule {
         name: "orders".into(),
         resource: Template::parse("orders", &pattern).expect("a template"),
-        pattern,
-        who: Who { read: everybody(), write: everybody(), raise: everybody() },
+        covers: Covers::Paths(pattern),
+        who: Who { read: everybody(), write: everybody(), raise: everybody(), ..Who::default() },
         reads: Reads::Open,
         tokens: TokenRules::default(),
         holder: HolderKind::Identity,

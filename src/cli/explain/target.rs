@@ -104,9 +104,10 @@ pub(super) fn rights(
     identity: &str,
 ) -> anyhow::Result<()> {
     let Matched { rule, resource } = found;
-    line(text, "rule", format!("{} (path {})", rule.name, rule.pattern))?;
-    let captures = rule.pattern.matches(path);
-    let names = rule.pattern.names().iter().enumerate();
+    line(text, "rule", format!("{} ({})", rule.name, rule.covers))?;
+    let pattern = rule.covers.paths();
+    let captures = pattern.and_then(|pattern| pattern.matches(path));
+    let names = pattern.into_iter().flat_map(|pattern| pattern.names().iter().enumerate());
     let values = names.filter_map(|(place, name)| {
         Some(format!("{name} = {}", captures.as_ref()?.at(place)?.escape_debug()))
     });

@@ -16,8 +16,9 @@ const TOKEN_HEADER: &str = "Fencing-Token";
 const PREFIX: &str = "/.palisade";
 
 /// Limits that only sessions with a database have.
-const FOREIGN_LIMITS: &[(&str, &str)] =
+const POSTGRES_LIMITS: &[(&str, &str)] =
     &[("startup_timeout", ""), ("statement_bytes_max", ""), ("prepared_max", "")];
+const REDIS_LIMITS: &[(&str, &str)] = &[("command_bytes_max", ""), ("resources_max", "")];
 
 /// As far as it could be read.
 pub(super) struct Own {
@@ -37,7 +38,8 @@ impl Own {
     ) -> Self {
         let table = section.table("limits");
         if protocol.is_some() {
-            foreign::refuse(&table, "`protocol = \"postgres\"`", FOREIGN_LIMITS);
+            foreign::refuse(&table, "`protocol = \"postgres\"`", POSTGRES_LIMITS);
+            foreign::refuse(&table, "`protocol = \"redis\"`", REDIS_LIMITS);
         }
         Self {
             upstream: store.and_then(|store| store.upstream.clone()),

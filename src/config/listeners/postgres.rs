@@ -28,6 +28,9 @@ const FOREIGN_LIMITS: &[(&str, &str)] = &[
     ("body_bytes_max", ""),
 ];
 
+const REDIS_LIMITS: &[(&str, &str)] =
+    &[("command_bytes_max", "write `statement_bytes_max`"), ("resources_max", "")];
+
 /// As far as it could be read.
 pub(super) struct Own {
     pub(super) upstream: Option<Arc<Upstream>>,
@@ -40,6 +43,7 @@ impl Own {
         foreign::refuse(section, whose, FOREIGN);
         let table = section.table("limits");
         foreign::refuse(&table, whose, FOREIGN_LIMITS);
+        foreign::refuse(&table, "`protocol = \"redis\"`", REDIS_LIMITS);
         Self { upstream, limits: limits(&table) }
     }
 

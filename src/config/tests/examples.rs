@@ -12,8 +12,8 @@ use crate::config::testing::Fixture;
 use crate::fence::TokenRules;
 use crate::protocol::http::s3::Mode;
 use crate::protocol::http::{Flavor, Limits};
-use crate::protocol::postgres;
 use crate::protocol::postgres::upstream::{Login, Password};
+use crate::protocol::{postgres, redis};
 use crate::rules::{CommitPoint, HolderKind, Reads, Sessions};
 use crate::{audit, gate};
 
@@ -26,7 +26,7 @@ fn the_example_is_valid_and_shows_the_defaults() {
         fixture.put(&format!("tls/{name}.pem"), &fixture.read("server.pem"));
         fixture.put(&format!("tls/{name}.key"), &fixture.read("server.key"));
     }
-    for name in ["operators-ca", "writers-ca", "store-ca", "database-ca"] {
+    for name in ["operators-ca", "writers-ca", "store-ca", "database-ca", "redis-ca"] {
         fixture.put(&format!("tls/{name}.pem"), &fixture.read("ca.pem"));
     }
     fixture.put("tls/writers-crl.pem", &fixture.read("crl.pem"));
@@ -34,6 +34,8 @@ fn the_example_is_valid_and_shows_the_defaults() {
     fixture.put("secrets/secret-access-key", "hush\n");
     fixture.put("secrets/palisade-password", "hush-palisade\n");
     fixture.put("secrets/orders-password", "hush-orders\n");
+    fixture.put("secrets/redis-password", "hush-redis\n");
+    fixture.put("secrets/sentinel-password", "hush-sentinel\n");
     let directory = fixture.directory().to_str().expect("a path");
     let text = ["/etc/palisade", "/var/lib/palisade", "/var/log/palisade"]
         .iter()
@@ -51,8 +53,10 @@ fn the_example_is_valid_and_shows_the_defaults() {
     assert_eq!(config.gate.writes_per_resource_max, gate.writes_per_resource_max);
     let path = fixture.path("audit.jsonl");
     assert_eq!(config.audit, audit::Target::File { path, rotate_bytes: 100 << 20, keep: 10 });
-    let [Listener::Http(listener), Listener::Postgres(database)] = &config.listeners[..] else {
-        panic!("two listeners")
+    let [Listener::Http(listener), Listener::Postgres(database), Listener::Redis(queue)] =
+        &config.listeners[..]
+    else {
+        panic!("three listeners")
     };
     assert_eq!(listener.limits, Limits { body_bytes_max: Some(1 << 40), ..Limits::default() });
     assert!(listener.unmatched.write.is_empty());
@@ -78,6 +82,17 @@ fn the_example_is_valid_and_shows_the_defaults() {
     assert_eq!(rule.sessions.drain, Sessions::default().drain);
     assert_eq!(rule.role("/orders/anna", "anna"), "orders");
     assert_eq!(config.gate.settle_timeout_max, Duration::from_secs(30));
+
+    assert_eq!(queue.limits, redis::Limits::default());
+    let upstream = &queue.upstream;
+    assert_eq!((upstream.endpoints.len(), &*upstream.replica), (2, "default"));
+    assert!(upstream.tls.as_ref().is_some_and(|tls| tls.ca.is_some()));
+    assert!(upstream.sentinel.as_ref().is_some_and(|sentinel| sentinel.service == "main"));
+    let name = |key: &[u8]| queue.rules.find_key(0, key).expect("a name").map(|it| it.resource);
+    let name = |key| name(key).expect("a match").as_str().to_owned();
+    assert_eq!((&*name(b"jobs:mail:1"), &*name(b"else")), ("jobs/mail", "queue-server"));
+    let ops = "spiffe://example.org/operator/anna";
+    assert!(queue.rules.administered(ops).is_some() && queue.rules.administered("else").is_none());
 
     // What the file calls a default is what comes of leaving it out.
     let bare: String = text
@@ -134,6 +149,9 @@ fn the_example_is_valid_and_shows_the_defaults() {
                 "prepared_max",
                 "drain",
                 "replication",
+                "command_bytes_max",
+                "resources_max",
+                "scripts",
             ];
             !shown_as_default.contains(&key)
         })

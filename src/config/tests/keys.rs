@@ -38,7 +38,7 @@ zzz = 2"#,
 17:1 error: unknown key `max_jump` in [[resources]]
     it belongs in [resources.tokens]
 18:1 error: unknown key `zzz` in [[resources]]
-    known here: `name`, `listeners`, `path`, `resource`, `write`, `read`, `raise`, `reads`, `commit_point`, `settle_timeout`, `takeover_timeout`, `role`, `drain`, `replication`, `tokens`
+    known here: `name`, `listeners`, `path`, `keys`, `databases`, `resource`, `write`, `read`, `raise`, `reads`, `commit_point`, `settle_timeout`, `takeover_timeout`, `role`, `drain`, `replication`, `scripts`, `administer`, `tokens`
 "#,
     );
     check(

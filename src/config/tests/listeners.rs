@@ -48,7 +48,7 @@ domains = ["a"]"#,
         &[(r#"protocol = "s3""#, r#"protocol = "ftp""#)],
         r#"
 9:12 error: `protocol` cannot be "ftp"
-    one of "http", "s3", "postgres"
+    one of "http", "s3", "postgres", "redis"
 "#,
     );
     check(

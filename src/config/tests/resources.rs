@@ -55,7 +55,7 @@ raise = []"#,
         &[(r#"resource = "orders/{shard}""#, r#"resource = "orders/{shrad}""#)],
         r#"
 19:12 error: `resource` is not a template
-    there is no place `{shrad}` in the path; it has `{shard}`
+    there is no place `{shrad}`; there is `{shard}`
 "#,
     );
     check(

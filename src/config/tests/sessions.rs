@@ -75,7 +75,7 @@ fn a_rule_of_sessions() {
         "role = \"{x}\"",
         r#"
 23:8 error: `role` is not a template
-    there is no place `{x}` in the path; it has `{user}`
+    there is no place `{x}`; there is `{user}`
 "#,
     );
     with(
@@ -129,8 +129,8 @@ fn rules_beside_those_of_other_listeners() {
         r#"
 30:8 warning: `role` has no effect: it is for sessions with PostgreSQL
     leave it out, or name a listener with `protocol = "postgres"`
-31:9 warning: `drain` has no effect: it is for sessions with PostgreSQL
-    leave it out, or name a listener with `protocol = "postgres"`
+31:9 warning: `drain` has no effect: it is for sessions with PostgreSQL and Redis
+    leave it out
 "#,
     );
     let rule = "name = \"other\"\npath = \"/a/b\"\nresource = \"orders\"\nwrite = [\"a\"]\n";

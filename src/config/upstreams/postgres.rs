@@ -1,11 +1,9 @@
 //! What only servers that speak PostgreSQL have.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::uri::Authority;
 use toml::Spanned;
 
 use super::Texts;
@@ -21,11 +19,6 @@ const PORT: u16 = 5432;
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const CONTROL_DATABASE: &str = "postgres";
-const REPLICA: &str = "default";
-/// It stands in the `application_name` of every session, which has 63 bytes.
-const REPLICA_BYTES_MAX: usize = 20;
-/// The longest path of a socket that the system takes.
-const SOCKET_BYTES_MAX: usize = 107;
 
 const FOREIGN: &[(&str, &str)] = &[
     ("http_version", ""),
@@ -75,7 +68,7 @@ pub(super) fn read(
         true => string(&postgres, "control_database", "database"),
         false => Some(CONTROL_DATABASE.to_owned()),
     };
-    let replica = replica(&postgres);
+    let replica = super::replica(&postgres);
     let targets = [
         ("primary", TargetSessionAttrs::Primary),
         ("any", TargetSessionAttrs::Any),
@@ -132,7 +125,7 @@ fn transport(
         Some(None) => {}
         None => {
             let is_far = |text: &&Spanned<&str>| match endpoint(text.get_ref(), Path::new("/")) {
-                Ok(Endpoint::Tcp { host, .. }) => !is_loopback(&host),
+                Ok(Endpoint::Tcp { host, .. }) => !super::is_loopback(&host),
                 Ok(Endpoint::Unix(_)) | Err(_) => false,
             };
             if let Some(text) = texts.iter().find(is_far) {
@@ -143,10 +136,6 @@ fn transport(
             }
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn endpoint(text: &str, directory: &Path) -> Result<Endpoint, String> {
@@ -164,19 +153,8 @@ fn endpoint(text: &str, directory: &Path) -> Result<Endpoint, String> {
     if rest.contains(['/', '?', '#']) {
         return Err("it has a database or parameters; each session names its own".to_owned());
     }
-    let authority: Authority = rest.parse().map_err(|_| "it is not a host and a port")?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() {
-        return Err("it has no host".to_owned());
-    }
-    let has_port = authority.as_str().len() > authority.host().len();
-    let port = match authority.port_u16() {
-        Some(0) => return Err("port 0 cannot be connected to".to_owned()),
-        Some(port) => port,
-        None if has_port => return Err("its port is not a port".to_owned()),
-        None => PORT,
-    };
-    Ok(Endpoint::Tcp { host: host.into(), port })
+    let (host, port) = super::authority(rest, PORT)?;
+    Ok(Endpoint::Tcp { host, port })
 }
 
 /// The socket in a folder, by the name that PostgreSQL gives it.
@@ -197,8 +175,9 @@ fn socket(text: &str, directory: &Path) -> Result<PathBuf, String> {
         return Err("it names a socket, not the folder that the socket is in".to_owned());
     }
     let socket = folder.join(format!(".s.PGSQL.{port}"));
-    if socket.as_os_str().len() > SOCKET_BYTES_MAX {
-        return Err(format!("the path of its socket has more than {SOCKET_BYTES_MAX} bytes"));
+    if socket.as_os_str().len() > super::SOCKET_BYTES_MAX {
+        let max = super::SOCKET_BYTES_MAX;
+        return Err(format!("the path of its socket has more than {max} bytes"));
     }
     Ok(socket)
 }
@@ -264,19 +243,4 @@ fn password(section: &Section<'_>, name: &str, is_needed: bool) -> Option<Passwo
 fn string(section: &Section<'_>, key: &str, kind: &str) -> Option<String> {
     let text = section.string(key)?;
     names::check_sql(section, &text, kind).then(|| text.into_inner().to_owned())
-}
-
-fn replica(section: &Section<'_>) -> Option<String> {
-    if !section.has("replica") {
-        return Some(REPLICA.to_owned());
-    }
-    let text = section.string("replica")?;
-    let name = text.get_ref();
-    let is_good = (1..=REPLICA_BYTES_MAX).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-    if !is_good {
-        let mend = format!("1 to {REPLICA_BYTES_MAX} letters, digits, `-`, `_` and `.`");
-        section.report().error(&text.span(), "`replica` cannot be used", mend);
-    }
-    is_good.then(|| (*name).to_owned())
 }

@@ -13,7 +13,7 @@ use crate::gate::{Bid, Gate, Settings};
 use crate::ledger::embedded::Embedded;
 use crate::ledger::{Entry, Ledger, Pending, Unavailable};
 use crate::net::identity::{Identity, Peer, Source};
-use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Template, Who};
+use crate::rules::{CommitPoint, Covers, Globs, HolderKind, Pattern, Reads, Rule, Template, Who};
 
 pub(super) const SETTLE: Duration = Duration::from_millis(300);
 
@@ -159,8 +159,8 @@ pub(super) fn rule() -> Rule {
     Rule {
         name: "orders".into(),
         resource: Template::parse("orders", &pattern).expect("a template"),
-        pattern,
-        who: Who { read: everybody(), write: everybody(), raise: everybody() },
+        covers: Covers::Paths(pattern),
+        who: Who { read: everybody(), write: everybody(), raise: everybody(), ..Who::default() },
         reads: Reads::Open,
         tokens: TokenRules::default(),
         holder: HolderKind::Identity,

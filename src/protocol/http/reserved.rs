@@ -101,7 +101,7 @@ fn whoami(session: &Session) -> Response<AnswerBody> {
     let rules: Vec<_> = rules
         .map(|rule| May {
             rule: &rule.name,
-            pattern: rule.pattern.as_str(),
+            pattern: rule.covers.as_str(),
             may: [Action::Read, Action::Write, Action::Raise]
                 .into_iter()
                 .filter(|&action| rule.who.may(&identity.name, action))

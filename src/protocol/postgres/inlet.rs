@@ -1,15 +1,13 @@
 //! Bytes that came in at one side of a session: what has been looked at may go on, in order.
 
 use super::codec::frame::{self, FrameError, HEADER_BYTES, Header, Side};
-use crate::net::buffer::Buffer;
+use crate::net::lane::Lane;
 
 /// One direction of a session.
 #[derive(Debug)]
 pub(super) struct Inlet {
     side: Side,
-    pub(super) buffer: Buffer,
-    /// Bytes at the front that may go on.
-    cleared: usize,
+    pub(super) lane: Lane,
     /// Bytes still to come of a message that goes on, or is dropped, without being held.
     passing: usize,
     dropping: usize,
@@ -17,12 +15,7 @@ pub(super) struct Inlet {
 
 impl Inlet {
     pub(super) fn new(side: Side, rest: &[u8]) -> Self {
-        let mut buffer = Buffer::default();
-        if !rest.is_empty() {
-            buffer.room(rest.len())[..rest.len()].copy_from_slice(rest);
-            buffer.fill(rest.len());
-        }
-        Self { side, buffer, cleared: 0, passing: 0, dropping: 0 }
+        Self { side, lane: Lane::new(rest), passing: 0, dropping: 0 }
     }
 
     /// The next message that nothing was decided about; `None` while its header is not there.
@@ -39,7 +32,7 @@ impl Inlet {
 
     /// What nothing was decided about: begins with a message, once [`Inlet::next`] has found one.
     pub(super) fn open(&self) -> &[u8] {
-        &self.buffer.filled()[self.cleared..]
+        self.lane.open()
     }
 
     /// The body of the next message, if all of it is there.
@@ -55,35 +48,32 @@ impl Inlet {
 
     /// The next message goes nowhere. Only when nothing before it is left to go on.
     pub(super) fn skip(&mut self, header: &Header) {
-        debug_assert_eq!(self.cleared, 0, "what is dropped is at the front");
         self.dropping = HEADER_BYTES + header.len;
         self.advance();
     }
 
     /// What may go on.
     pub(super) fn cleared(&self) -> &[u8] {
-        &self.buffer.filled()[..self.cleared]
+        self.lane.cleared()
     }
 
     /// So much of it has gone on.
     pub(super) fn gone(&mut self, count: usize) {
-        self.cleared -= count;
-        self.buffer.consume(count);
+        self.lane.gone(count);
     }
 
     /// Whether what went on so far ends with a whole message.
     pub(super) fn is_between_messages(&self) -> bool {
-        self.cleared == 0 && self.passing == 0
+        self.cleared().is_empty() && self.passing == 0
     }
 
     fn advance(&mut self) {
-        let held = self.buffer.filled().len() - self.cleared;
-        let now = self.passing.min(held);
-        self.cleared += now;
+        let now = self.passing.min(self.open().len());
+        self.lane.clear(now);
         self.passing -= now;
-        if self.dropping > 0 && self.cleared == 0 {
-            let now = self.dropping.min(self.buffer.filled().len());
-            self.buffer.consume(now);
+        if self.dropping > 0 && self.cleared().is_empty() {
+            let now = self.dropping.min(self.open().len());
+            self.lane.skip(now);
             self.dropping -= now;
         }
     }

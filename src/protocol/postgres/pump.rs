@@ -1,14 +1,11 @@
 //! The two directions of a session: what may go on goes on, as fast as it is taken.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite as _;
 
-use super::inlet::Inlet;
 use super::session::{Event, Session};
-use crate::net::buffer::{BUFFER_BYTES, Buffer};
 
 /// What is to be done with the next message.
 pub(super) enum Step {
@@ -41,12 +38,13 @@ impl Session {
 
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
-            let sent = send(&mut self.server, &mut self.to_server, &mut self.from_client, cx);
+            let lane = &mut self.from_client.lane;
+            let sent = lane.poll_send(&mut self.server, &mut self.to_server, cx);
             match sent {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Pending, // Its end is seen where it is read.
                 Poll::Pending => {
-                    self.from_client.buffer.park();
+                    self.from_client.lane.park();
                     return Poll::Pending;
                 }
             }
@@ -61,12 +59,12 @@ impl Session {
                 Step::Event(event) => return Poll::Ready(event),
                 Step::Again | Step::More => {}
                 Step::Wait => {
-                    self.from_client.buffer.park();
+                    self.from_client.lane.park();
                     return Poll::Pending;
                 }
             }
             let Some(client) = &mut self.client else { continue };
-            match ready!(receive(client, &mut self.from_client.buffer, cx)) {
+            match ready!(self.from_client.lane.poll_receive(client, cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(Event::ClientGone { politely: false }),
                 Ok(_) => {}
             }
@@ -93,13 +91,13 @@ impl Session {
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
             if let Some(client) = &mut self.client {
-                match send(client, &mut self.to_client, &mut self.from_server, cx) {
+                match self.from_server.lane.poll_send(client, &mut self.to_client, cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => {
                         return Poll::Ready(Event::ClientGone { politely: false });
                     }
                     Poll::Pending => {
-                        self.from_server.buffer.park();
+                        self.from_server.lane.park();
                         return Poll::Pending;
                     }
                 }
@@ -117,7 +115,7 @@ impl Session {
                 Step::Again | Step::More => {}
                 Step::Wait => return Poll::Pending,
             }
-            match receive(&mut self.server, &mut self.from_server.buffer, cx) {
+            match self.from_server.lane.poll_receive(&mut self.server, cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ServerGone),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
@@ -140,49 +138,4 @@ impl Session {
             }
         }
     }
-}
-
-/// Writes Palisade's own messages and then what is cleared.
-fn send<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    own: &mut Vec<u8>,
-    inlet: &mut Inlet,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
-    if own.is_empty() && inlet.cleared().is_empty() {
-        return Poll::Ready(Ok(()));
-    }
-    while !own.is_empty() {
-        let count = ready!(Pin::new(&mut *stream).poll_write(cx, own))?;
-        own.drain(..count);
-    }
-    // An idle session holds nothing.
-    if own.capacity() > 0 {
-        *own = Vec::new();
-    }
-    while !inlet.cleared().is_empty() {
-        let count = ready!(Pin::new(&mut *stream).poll_write(cx, inlet.cleared()))?;
-        inlet.gone(count);
-    }
-    // TLS may hold some of it; what it holds goes out before anything else.
-    let _ = Pin::new(stream).poll_flush(cx)?;
-    Poll::Ready(Ok(()))
-}
-
-/// Reads what is there.
-fn receive<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    buffer: &mut Buffer,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let held = buffer.filled().len();
-    let room = BUFFER_BYTES.saturating_sub(held).max(BUFFER_BYTES / 4);
-    let mut room = ReadBuf::new(buffer.room(room));
-    let read = Pin::new(stream).poll_read(cx, &mut room);
-    let count = room.filled().len();
-    buffer.fill(count);
-    if read.is_pending() {
-        buffer.park();
-    }
-    read.map_ok(|()| count)
 }

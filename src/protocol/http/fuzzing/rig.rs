@@ -23,7 +23,9 @@ use crate::net::identity::{Identity, Peer, Source};
 use crate::net::tls::ServerTls;
 use crate::protocol::http::s3::{AwsChunked, Credentials, Mode, Settings};
 use crate::protocol::http::{Flavor, Front, Limits, Listener, Service, TOKEN_HEADER, Unmatched};
-use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Rules, Template, Who};
+use crate::rules::{
+    CommitPoint, Covers, Globs, HolderKind, Pattern, Reads, Rule, Rules, Template, Who,
+};
 
 /// The mark of every resource under a rule; no other token is ever believed.
 pub const TOKEN: &str = "7";
@@ -257,8 +259,8 @@ fn rules() -> Rules {
         Arc::new(Rule {
             name: name.into(),
             resource: Template::parse(name, &pattern).expect("a template"),
-            pattern,
-            who: Who { read: all(), write: all(), raise: all() },
+            covers: Covers::Paths(pattern),
+            who: Who { read: all(), write: all(), raise: all(), ..Who::default() },
             reads: Reads::Open,
             tokens: TokenRules { max_jump: 0, ..TokenRules::default() },
             holder: HolderKind::Identity,
@@ -280,7 +282,7 @@ async fn seal(gate: &Gate, rule: &Arc<Rule>) {
     let open = Rule {
         sessions: rule.sessions.clone(),
         tokens: TokenRules::default(),
-        pattern: rule.pattern.clone(),
+        covers: rule.covers.clone(),
         who: rule.who.clone(),
         resource: rule.resource.clone(),
         name: Arc::clone(&rule.name),

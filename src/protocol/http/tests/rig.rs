@@ -19,7 +19,9 @@ use crate::net::tls::ServerTls;
 use crate::protocol::http::{
     Flavor, Front, Limits, Listener, Service, TOKEN_HEADER, Unmatched, serve_connection,
 };
-use crate::rules::{CommitPoint, Globs, HolderKind, Pattern, Reads, Rule, Rules, Template, Who};
+use crate::rules::{
+    CommitPoint, Covers, Globs, HolderKind, Pattern, Reads, Rule, Rules, Template, Who,
+};
 
 /// The longest that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,11 +73,12 @@ fn rule(
     Arc::new(Rule {
         name: name.into(),
         resource: Template::parse(resource, &pattern).unwrap(),
-        pattern,
+        covers: Covers::Paths(pattern),
         who: Who {
             read: globs(&["leader-*", "reader"]),
             write: globs(&["leader-*", "worker"]),
             raise: globs(&["leader-*"]),
+            ..Who::default()
         },
         reads,
         tokens: TokenRules::default(),

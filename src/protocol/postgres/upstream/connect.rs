@@ -1,7 +1,6 @@
 //! Connections to the servers of one upstream, and sessions on them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::login::{self, Account, Backend, Failure, LoginError};
 use super::settings::{Endpoint, Login, TargetSessionAttrs, Upstream};
 use super::target::{self, Traits};
 use super::wire::{ServerError, Wire, WireError};
-use crate::net::connect::{ConnectorError, client_config, server_name, tcp};
+use crate::net::connect::{ConnectorError, are_several, client_config, server_name, tcp};
 use crate::net::stream::Stream;
 use crate::net::tls::Alpn;
 
@@ -317,41 +316,10 @@ fn is_single(target: TargetSessionAttrs) -> bool {
     matches!(target, TargetSessionAttrs::Primary | TargetSessionAttrs::ReadWrite)
 }
 
-/// Whether a name stands for more than one server, as far as can be told. One of IPv4 and one of
-/// IPv6 are taken for the same one's.
-fn are_several(addresses: &[SocketAddr]) -> bool {
-    let mut known: [Option<IpAddr>; 2] = [None; 2];
-    addresses.iter().map(SocketAddr::ip).filter(|ip| !ip.is_loopback()).any(|ip| {
-        let before = known[usize::from(ip.is_ipv6())].replace(ip);
-        before.is_some_and(|before| before != ip)
-    })
-}
-
 fn is_final(error: &LoginError) -> bool {
     match error {
         LoginError::Refused { body, .. } => ServerError::read(body).code != CANNOT_CONNECT_NOW,
         LoginError::Auth { .. } | LoginError::UnknownRole(_) => true,
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_several_servers() {
-        fn check(addresses: &[&str], expected: bool) {
-            let parsed = addresses.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 5432));
-            assert_eq!(are_several(&parsed.collect::<Vec<_>>()), expected, "{addresses:?}");
-        }
-
-        check(&[], false);
-        check(&["192.0.2.1"], false);
-        check(&["192.0.2.1", "192.0.2.1"], false);
-        check(&["192.0.2.1", "2001:db8::1"], false);
-        check(&["127.0.0.1", "::1", "127.0.1.1"], false);
-        check(&["192.0.2.1", "2001:db8::1", "192.0.2.2"], true);
-        check(&["2001:db8::1", "2001:db8::2"], true);
     }
 }
