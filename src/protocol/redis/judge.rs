@@ -215,7 +215,8 @@ impl Place<'_> {
             let denial = Denial::Fence(Refusal::Forbidden { action });
             return Err(Box::new((denial, Some(matched))));
         }
-        if is_script && rule.sessions.scripts == Scripts::Refuse {
+        // One that only reads can do no harm.
+        if is_script && access == Access::Write && rule.sessions.scripts == Scripts::Refuse {
             return Err(Box::new((Denial::Script, Some(matched))));
         }
         match needs.iter_mut().find(|need| need.matched.resource == matched.resource) {

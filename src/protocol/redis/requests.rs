@@ -224,7 +224,7 @@ impl Session {
             }
             Act::SetName => self.set_name(),
             Act::Palisade if self.transaction.is_some() => self.own_in_transaction(),
-            Act::Quit => self.quietly(Event::Own(act)),
+            Act::Quit | Act::Reset => self.quietly(Event::Own(act)),
             _ if self.transaction.is_some() => {
                 self.refuse(Denial::Never("not between MULTI and EXEC: send it before MULTI"), None)
             }
@@ -237,9 +237,7 @@ impl Session {
                 }
                 false => self.wait_for_quiet(),
             },
-            Act::Auth | Act::Hello | Act::Reset | Act::GetName | Act::Palisade => {
-                self.quietly(Event::Own(act))
-            }
+            Act::Auth | Act::Hello | Act::GetName | Act::Palisade => self.quietly(Event::Own(act)),
         }
     }
 
@@ -331,7 +329,7 @@ impl Session {
         }
         let name = name.to_vec();
         if let Err(why) = self.name.set(&name) {
-            return self.refuse(Denial::Argument(why), None);
+            return self.refuse(Denial::AsRedis(format!("ERR {why}")), None);
         }
         let full = self.name.full();
         let step = self.forward_instead(&[b"CLIENT", b"SETNAME", &full], None);
@@ -370,9 +368,16 @@ impl Session {
             let denial = Denial::Never("this connection monitors: it can only QUIT");
             return Some(Step::Event(Event::End(Box::new(self.problem(denial)))));
         }
-        let why = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-                   context";
-        Some(self.refuse(Denial::Argument(why.to_owned()), None))
+        let name = self.arg(0).map(super::judge::shown).unwrap_or_default().to_lowercase();
+        let begun = match verdict {
+            Verdict::Act(Act::Exec, _) => "EXECABORT Transaction discarded because of:",
+            _ => "ERR",
+        };
+        let text = format!(
+            "{begun} Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+             RESET are allowed in this context"
+        );
+        Some(self.refuse(Denial::AsRedis(text), None))
     }
 
     /// What can only be done with a token, where there is none.
@@ -491,7 +496,8 @@ impl Session {
         }
         match self.request.here() {
             0 => {
-                self.broken = Some(format!("no command within {bytes_max} bytes"));
+                self.broken =
+                    Some(format!("no command within command_bytes_max, {bytes_max} bytes"));
                 Step::Again
             }
             _ => {
