@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::rows::rows;
 use crate::protocol::redis::commands::{
-    Access, Command, Commands, Finding, Kind, Reach, keys::Keys,
+    Access, Command, Commands, Finding, Kind, Reach, Touches, keys::Keys,
 };
 
 #[test]
@@ -57,6 +57,23 @@ fn what_is_bound_keeps_to_it() {
             || touches.everything.is_some_and(|(_, reach)| reach != Reach::Database(None));
         assert!(!is_far || reach == Reach::Instance, "{}", row.line);
     }
+}
+
+#[test]
+fn the_only_key_is_all_that_is_touched() {
+    let commands = Commands::shipped();
+    let mut only = 0;
+    for row in rows() {
+        let command = row.command(&commands).expect("a known command");
+        let Some(key) = command.only_key(row.args.len()) else { continue };
+        only += 1;
+        let touches = Touches { keys: [key].as_slice().into(), everything: None };
+        assert_eq!(row.find(&commands), Some(Finding::Touches(touches, false)), "{}", row.line);
+        assert_eq!(command.only_key(1), None);
+    }
+    assert!(only > 150, "{only}");
+    let dump = commands.find(b"DUMP", None).expect("it is known");
+    assert_eq!((dump.only_key(3), dump.only_key(2).map(|key| key.index)), (None, Some(1)));
 }
 
 #[test]
