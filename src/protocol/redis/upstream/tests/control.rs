@@ -280,6 +280,7 @@ async fn commands_and_their_keys() {
     let found = keys(&[b"EVAL", b"return 1", b"2", b"a\xff", b"b", b"c"]).await;
     assert_eq!(found, Ok(vec![b"a\xff".to_vec(), b"b".to_vec()]));
     assert_eq!(keys(&[b"PING"]).await, Ok(Vec::new()));
+    assert_eq!(keys(&[b"PING", b"x"]).await, Ok(Vec::new()));
     let refused = keys(&[b"NONSENSE", b"a"]).await;
     assert!(matches!(refused, Err(KeysError::Refused(_))), "{refused:?}");
     assert_eq!(keys(&[b"SET", b"k", &vec![0; KEYS_BYTES_MAX]]).await, Err(KeysError::TooLong));
@@ -293,7 +294,8 @@ async fn asks_in_vain_are_bounded() {
     let control = control(&connector(upstream(&server, "vain")));
     soon("swept", control.swept()).await;
     server.freeze();
-    let asked = soon("an end", join_all([control.keys(&[b"GET", b"k"]), control.keys(&[b"GET"])]));
+    let asked =
+        soon("an end", join_all([control.keys(&[b"GET", b"k"]), control.keys(&[b"GET", b"l"])]));
     let answers = asked.await;
     server.thaw();
     assert!(answers.iter().all(|answer| *answer == Err(KeysError::Unavailable)), "{answers:?}");
