@@ -95,7 +95,12 @@ impl Server {
         }
         let replica = Self::start_with(&settings);
         let until = Instant::now() + PATIENCE;
-        while !replica.info_now("replication").contains("master_link_status:up") {
+        // It has all, but is sent nothing more before it has said so.
+        let online = format!("port={},state=online", replica.port());
+        let is_up = |info: String| info.contains("master_link_status:up");
+        while !is_up(replica.info_now("replication"))
+            || !self.info_now("replication").contains(&online)
+        {
             assert!(Instant::now() < until, "the replica does not follow");
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -57,19 +57,30 @@ async fn a_restart_from_a_log_cannot_be_judged() {
     next(&mut changes, ChangeKind::HistoryUnknown).await;
 }
 
+/// Once nothing is saved for a replica any more.
+async fn save(server: &Server) {
+    until("it has a replica", async || server.info("replication").await.contains("state=online"))
+        .await;
+    until("nothing is saved", async || {
+        server.info("persistence").await.contains("rdb_bgsave_in_progress:0")
+    })
+    .await;
+    server.ask(&["SAVE"]).await;
+}
+
 #[tokio::test]
 async fn a_restart_from_a_snapshot_is_compared() {
     let mut server = Server::start();
     let _replica = server.replica();
     server.ask(&["SET", "k", "v"]).await;
-    server.ask(&["SAVE"]).await;
+    save(&server).await;
     let (_control, mut changes) = watching(&server).await;
     server.restart();
     next(&mut changes, ChangeKind::Restarted).await;
     looked().await;
     assert!(changes.try_recv().is_err(), "nothing is lost");
 
-    server.ask(&["SAVE"]).await;
+    save(&server).await;
     for _ in 0..10 {
         server.ask(&["SET", "k", "after the snapshot"]).await;
     }
