@@ -20,6 +20,7 @@ mod naive;
 mod operators;
 mod origin;
 mod postgres;
+mod redis;
 mod rig;
 mod s3_modes;
 mod shipped;

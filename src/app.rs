@@ -21,8 +21,8 @@ use crate::ledger::embedded::{Embedded, OpenError};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::{self, BindError, Server, Workers};
 use crate::net::tls::{Alpn, LoadError, ServerTls, TlsStore};
-use crate::protocol::{http, postgres};
-use serve::{HttpHandler, PostgresHandler, Served};
+use crate::protocol::{http, postgres, redis};
+use serve::{HttpHandler, PostgresHandler, RedisHandler, Served};
 
 /// How long the audit log may take to be durable at the end.
 const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,9 +53,6 @@ pub enum StartError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] OpenError),
-    /// Listeners for Redis are not served yet.
-    #[error("listener {0}: this build does not serve Redis; leave the listener out")]
-    Redis(Arc<str>),
     /// Threads and sockets of the operating system.
     #[error("the operating system refuses what is needed: {0}")]
     System(#[from] std::io::Error),
@@ -74,6 +71,7 @@ pub struct Running {
     listeners: Vec<(Arc<str>, Server, Served)>,
     /// By the upstream's name.
     servers: HashMap<Arc<str>, postgres::Servers>,
+    redis_servers: HashMap<Arc<str>, redis::Servers>,
     admin_address: SocketAddr,
     admin_server: Option<Server>,
     tasks: Vec<JoinHandle<()>>,
@@ -117,6 +115,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
     let mut running = Running {
         listeners: Vec::new(),
         servers: HashMap::new(),
+        redis_servers: HashMap::new(),
         admin_address: config.admin.listen,
         admin_server: None,
         tasks: vec![tokio::spawn(crate::telemetry::upkeep(metrics.clone()))],
@@ -139,7 +138,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
         match listener {
             config::Listener::Http(listener) => running.start_http(listener, &instance)?,
             config::Listener::Postgres(listener) => running.start_postgres(listener)?,
-            config::Listener::Redis(listener) => return Err(StartError::Redis(listener.name)),
+            config::Listener::Redis(listener) => running.start_redis(listener)?,
         }
     }
     let Running { audit, ledger, .. } = &running;
@@ -317,6 +316,33 @@ impl Running {
         self.serve(bound, limits, Arc::clone(&handler), Served::Postgres(handler))
     }
 
+    fn start_redis(&mut self, listener: redis::Listener) -> Result<(), StartError> {
+        let (gate, audit) = (Arc::clone(&self.gate), self.audit.clone());
+        let limits = listen::Limits {
+            connections_max: listener.limits.connections_max,
+            connections_per_identity_max: listener.limits.connections_per_identity_max,
+            handshake_timeout: listener.limits.handshake_timeout,
+        };
+        let (name, tls) = (Arc::clone(&listener.name), listener.tls.clone());
+        // Clients of Redis know no ALPN.
+        let bound = Bound::new(name, tls, &[], &listener.addresses)?;
+        let servers = match self.redis_servers.get(&listener.upstream.name) {
+            Some(servers) => servers.clone(),
+            None => {
+                let upstream = Arc::clone(&listener.upstream);
+                let name = Arc::clone(&upstream.name);
+                let servers =
+                    redis::Servers::new(upstream, audit.clone(), &Handle::current()).map_err(
+                        |error| StartError::Connector { listener: bound.name.clone(), error },
+                    )?;
+                self.redis_servers.entry(name).or_insert(servers).clone()
+            }
+        };
+        let front = redis::Front::new(listener, servers, gate, audit, Handle::current());
+        let handler = Arc::new(RedisHandler(front));
+        self.serve(bound, limits, Arc::clone(&handler), Served::Redis(handler))
+    }
+
     fn serve(
         &mut self,
         bound: Bound,
@@ -362,6 +388,7 @@ fn describe_metrics() {
     crate::net::metrics::describe();
     http::metrics::describe();
     postgres::describe_metrics();
+    redis::describe_metrics();
 }
 
 fn describe(listener: &config::Listener) -> ListenerInfo {

@@ -12,6 +12,7 @@ mod client;
 mod config;
 pub mod postgres;
 mod process;
+pub mod redis;
 mod stores;
 
 pub use certs::Certs;

@@ -7,12 +7,13 @@ use tokio::net::TcpStream;
 use crate::net::listen::{Connection, Handler, Prelude};
 use crate::net::tls::Alpn;
 use crate::protocol::http::{Front, Service, serve_connection};
-use crate::protocol::postgres;
+use crate::protocol::{postgres, redis};
 
 /// What serves a listener, to be waited for at the end.
 pub(super) enum Served {
     Http(Arc<HttpHandler>),
     Postgres(Arc<PostgresHandler>),
+    Redis(Arc<RedisHandler>),
 }
 
 impl Served {
@@ -21,6 +22,7 @@ impl Served {
         match self {
             Self::Http(handler) => handler.finished().await,
             Self::Postgres(handler) => handler.0.finished().await,
+            Self::Redis(handler) => handler.0.finished().await,
         }
     }
 }
@@ -35,6 +37,15 @@ impl Handler for PostgresHandler {
 
     async fn serve(self: Arc<Self>, connection: Connection) {
         postgres::serve_connection(Arc::clone(&self.0), connection).await;
+    }
+}
+
+/// Serves Redis.
+pub(super) struct RedisHandler(pub(super) Arc<redis::Front>);
+
+impl Handler for RedisHandler {
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        redis::serve_connection(Arc::clone(&self.0), connection).await;
     }
 }
 

@@ -1,0 +1,155 @@
+//! Memory, with large values, long pipelines, and clients that do not read.
+
+use std::time::{Duration, Instant};
+
+use crate::rig::redis::{Front, Value, Wire, command, send, words};
+
+/// What Palisade may take for one session, in this build.
+const GROWTH_BYTES_MAX: u64 = 16 << 20;
+const VALUE_BYTES: usize = 64 << 20;
+const COMMANDS: usize = 1_000_000;
+
+/// Looks at Palisade's memory until that is done; it must not have grown.
+async fn bounded<T: Send + 'static>(
+    front: &mut Front,
+    doing: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let before = front.palisade().rss_bytes();
+    let doing = tokio::spawn(doing);
+    let mut highest = 0;
+    while !doing.is_finished() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        highest = highest.max(front.palisade().rss_bytes());
+    }
+    let growth = highest.saturating_sub(before);
+    assert!(growth < GROWTH_BYTES_MAX, "it grew by {} KiB", growth >> 10);
+    doing.await.unwrap()
+}
+
+/// A session that has sent and taken something before, so that its buffers are there.
+async fn used(front: &Front) -> Wire {
+    let mut session = front.leader("leader-a", 33).await;
+    let some = "x".repeat(1 << 20);
+    assert_eq!(session.call(&["SET", "a", &some]).await.to_string(), "OK");
+    assert_eq!(session.say("GET a").await.len(), some.len());
+    session
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_huge_value_is_not_held() {
+    let mut front = Front::start().await;
+    let mut session = used(&front).await;
+    bounded(&mut front, async move {
+        let value = vec![b'y'; VALUE_BYTES];
+        let set = command(&[b"SET".as_slice(), b"big", &value]);
+        session.send(&set).await;
+        assert_eq!(session.hear().await, "OK");
+        session.tell("GET big").await;
+        assert_eq!(session.answer().await, Some(Value::Bulk(value)));
+        // In a transaction, and as one of several.
+        session.send(&[words("MULTI"), set, words("GET big"), words("EXEC")].concat()).await;
+        for expected in ["OK", "QUEUED", "QUEUED"] {
+            assert_eq!(session.hear().await, expected);
+        }
+        let told = session.answer().await.unwrap();
+        assert_eq!(told.list()[0].to_string(), "OK");
+        assert!(matches!(&told.list()[1], Value::Bulk(bytes) if bytes.len() == VALUE_BYTES));
+    })
+    .await;
+}
+
+/// The client writes them all before it reads the first answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_commands_and_then_their_answers() {
+    let mut front = Front::start().await;
+    let mut session = used(&front).await;
+    bounded(&mut front, async move {
+        session.send(&words("INCR n").repeat(COMMANDS)).await;
+        for n in 1..=COMMANDS {
+            let told = session.answer().await;
+            assert_eq!(told, Some(Value::Integer(i64::try_from(n).unwrap())));
+        }
+        assert_eq!(session.say("GET n").await, COMMANDS.to_string());
+    })
+    .await;
+}
+
+/// The client reads along; some of what it sends is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_commands_with_refusals_between_them() {
+    let mut front = Front::start().await;
+    let session = used(&front).await;
+    bounded(&mut front, async move {
+        let (mut reading, mut writing) = session.apart();
+        let part = [words("GET n"), words("CLIENT REPLY OFF"), words("PING"), words("INCR n")];
+        let part = part.concat().repeat(1_000);
+        tokio::spawn(async move {
+            for _ in 0..COMMANDS / 4_000 {
+                send(&mut writing, &part).await;
+            }
+            // Keeps its side open until all has been answered.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        });
+        for n in 0..COMMANDS / 4 {
+            let mut told = Vec::new();
+            for _ in 0..4 {
+                told.push(reading.next().await.unwrap());
+            }
+            let expected = if n == 0 { "nil".to_owned() } else { n.to_string() };
+            assert_eq!(told[0].to_string(), expected);
+            assert!(matches!(told[1], Value::Error(_)), "{told:?}");
+            assert_eq!(told[2].to_string(), "PONG");
+            assert_eq!(told[3], Value::Integer(i64::try_from(n + 1).unwrap()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_takes_no_memory_and_holds_nobody_up() {
+    let mut front = Front::start().await;
+    let mut session = used(&front).await;
+    assert_eq!(session.call(&["SET", "a", &"x".repeat(4 << 20)]).await.to_string(), "OK");
+    // 400 MB, of which it takes nothing.
+    let mut slow = bounded(&mut front, async move {
+        session.send(&words("GET a").repeat(100)).await;
+        session.send(&words("SET last 1")).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        session
+    })
+    .await;
+    let begun = Instant::now();
+    let mut next = front.leader("leader-b", 34).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "it waited {:?}", begun.elapsed());
+    let found = next.say("GET last").await;
+    assert_eq!(next.say("SET last 2").await, "OK");
+    assert_eq!(front.server.sessions().await.len(), 1, "the old one is still there");
+    // The client finds the end when it looks.
+    let mut bytes = 0;
+    let mut last = Vec::new();
+    while let Some(some) = slow.reading.bytes().await {
+        bytes += some.len();
+        last = some;
+    }
+    println!("it found {bytes} bytes; SET was {found}");
+    assert!(!last.ends_with(b"+OK\r\n"), "it was told that all is done");
+    assert_eq!(next.say("GET last").await, "2");
+}
+
+/// Redis itself holds what a subscriber does not take; Palisade does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_does_not_read_takes_no_memory() {
+    let mut front = Front::start().await;
+    let mut publisher = used(&front).await;
+    let mut slow = front.session("reader").await;
+    assert_eq!(slow.say("SUBSCRIBE c").await, "[subscribe, c, :1]");
+    bounded(&mut front, async move {
+        let message = command(&["PUBLISH", "c", &"x".repeat(1 << 20)]);
+        for _ in 0..25 {
+            publisher.send(&message).await;
+            assert_eq!(publisher.hear().await, ":1");
+        }
+    })
+    .await;
+    drop(slow);
+}

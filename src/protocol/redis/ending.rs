@@ -1,0 +1,135 @@
+//! What leads to the end of a session: a larger token, the process, the client, the server.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fences::Fences;
+use super::refusal::{Denial, Outcome, Problem};
+use super::session::{Flow, Phase, Session};
+use crate::fence::Refusal;
+
+/// How long the last words of a client that is being killed are waited for: they tell what became
+/// of what it had sent.
+pub const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long what a client had sent before it hung up may take to be answered.
+pub const HUNG_UP_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// A token is outranked, or nothing is admitted any more because the process ends.
+    pub(super) async fn outranked(&mut self) -> Flow {
+        // One that was replaced by another of this connection's own is no news.
+        let Some(fence) = self.fences().find_map(Fences::over) else { return Flow::Go };
+        let drain = match fence.watch.outranked_by() {
+            Some(_) => fence.bid.rule.sessions.drain,
+            None => Duration::ZERO,
+        };
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining(Instant::now() + drain);
+            self.cut();
+            if self.pending.is_blocked() {
+                self.front.unblock_soon(&self.hold.server, self.hold.client_id);
+            }
+        }
+        self.wind_up().await
+    }
+
+    /// The process wants to end.
+    pub(super) async fn closing(&mut self) -> Flow {
+        self.is_closing = true;
+        // What waits for somebody else may do so for ever.
+        if self.pending.is_blocked() && self.phase == Phase::Open {
+            self.phase = Phase::Draining(Instant::now() + LAST_WORDS_TIMEOUT);
+            self.front.unblock_soon(&self.hold.server, self.hold.client_id);
+        }
+        self.wind_up().await
+    }
+
+    /// A request whose last byte has not gone to the server never will: to it, it is none.
+    fn cut(&mut self) {
+        if self.passing.is_some() && self.unanswered() == 0 {
+            self.hold.settle();
+        }
+    }
+
+    /// Ends the session if nothing of it runs.
+    pub(super) async fn wind_up(&mut self) -> Flow {
+        let is_quiet = match self.phase {
+            Phase::Open => self.pending.is_empty(),
+            _ => self.unanswered() == 0,
+        };
+        let is_ending = self.phase != Phase::Open || self.is_closing && self.transaction.is_none();
+        if !is_ending || !is_quiet {
+            return Flow::Go;
+        }
+        let problem = self.over();
+        self.hold.settle();
+        self.end(problem).await
+    }
+
+    /// Why the session is to end.
+    pub(super) fn over(&self) -> Problem {
+        let outcome = self.outcome();
+        let fence = self.fences().find_map(Fences::over);
+        let stale = fence.and_then(|fence| Some((fence, fence.watch.outranked_by()?)));
+        let Some((fence, mark)) = stale else {
+            return Problem { outcome, ..self.problem(Denial::Ending) };
+        };
+        let token = fence.bid.claim.token;
+        Problem {
+            resource: Some(fence.bid.resource.clone()),
+            rule: Some(fence.bid.rule.name.clone()),
+            token: Some(token),
+            outcome,
+            ..self.problem(Denial::Fence(Refusal::Stale { token, mark }))
+        }
+    }
+
+    /// What was sent is not answered in time.
+    pub(super) async fn overdue(&mut self) -> Flow {
+        match self.phase {
+            Phase::Open => Flow::Go,
+            Phase::Draining(_) => {
+                self.phase = Phase::Reaped(Instant::now() + LAST_WORDS_TIMEOUT);
+                self.hold.reap();
+                Flow::Go
+            }
+            Phase::Reaped(_) => {
+                let problem = self.over();
+                self.end(problem).await
+            }
+        }
+    }
+
+    /// What it had sent goes on, as it would without anybody between, and is waited for; but not
+    /// what waits for somebody else, as a server would not have it wait either.
+    pub(super) async fn client_gone(&mut self) -> Flow {
+        self.client = None;
+        self.cut();
+        if self.unanswered() == 0 || self.pending.is_blocked() || self.hold.is_clean() {
+            return self.leave(None).await;
+        }
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining(Instant::now() + HUNG_UP_TIMEOUT);
+        }
+        Flow::Go
+    }
+
+    pub(super) async fn server_gone(&mut self) -> Flow {
+        let outcome = self.outcome();
+        self.hold.reap();
+        if self.client.is_none() {
+            return self.leave(None).await;
+        }
+        if self.phase != Phase::Open {
+            let problem = Problem { outcome, ..self.over() };
+            return self.end(problem).await;
+        }
+        let denial = match outcome {
+            Outcome::Unknown => Denial::Unknown,
+            Outcome::Nothing => Denial::Unavailable("it closed the connection".to_owned()),
+        };
+        let problem = Problem { outcome, ..self.problem(denial) };
+        self.end(problem).await
+    }
+}

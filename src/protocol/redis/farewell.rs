@@ -1,0 +1,53 @@
+//! The end of a session, and what its client is told of it.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+use super::refusal::{Denial, Problem};
+use super::session::{Flow, Reply, Session};
+use crate::net::tls::ServerStream;
+
+/// How long a client may take to read why its connection ends.
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// Ends the session, and tells the client why.
+    pub(super) async fn end(&mut self, problem: Problem) -> Flow {
+        self.front.tell_ended(&self.peer, &problem);
+        // A client that waits for nothing need not hear of what is no fault of its own: it would
+        // take it for the answer to its next request.
+        let is_news =
+            !matches!(problem.denial, Denial::Ending | Denial::Moved) || !self.pending.is_empty();
+        self.leave(Some(&problem).filter(|_| is_news && !self.is_told)).await
+    }
+
+    /// Ends the session. What may still run at the server is ended there.
+    pub(super) async fn leave(&mut self, problem: Option<&Problem>) -> Flow {
+        self.hold.reap();
+        let Some(mut client) = self.client.take() else { return Flow::End };
+        let farewell = async {
+            client.write_all(&self.to_client).await?;
+            client.write_all(self.from_server.cleared()).await?;
+            // In the middle of an answer of the server's there is no place for another.
+            let is_between = self.reply == Reply::None || self.replies.is_between();
+            if let Some(problem) = problem.filter(|_| is_between) {
+                client.write_all(&problem.error()).await?;
+            }
+            client.shutdown().await
+        };
+        let _ = timeout(FAREWELL_TIMEOUT, farewell).await;
+        Flow::End
+    }
+}
+
+/// Tells a client why it gets no session.
+pub(super) async fn farewell(mut stream: Box<ServerStream>, problem: &Problem) {
+    let telling = async {
+        stream.write_all(&problem.error()).await?;
+        stream.shutdown().await
+    };
+    // Whoever does not read it does not learn why.
+    let _ = timeout(FAREWELL_TIMEOUT, telling).await;
+}

@@ -1,0 +1,539 @@
+//! What is done with each request of the client.
+
+use futures_util::FutureExt as _;
+use smallvec::SmallVec;
+
+use super::codec::request::RequestError;
+use super::codec::write;
+use super::commands::{Access, Act};
+use super::fences::{Fence, Fences};
+use super::judge::{Need, Needs, Place, Verdict};
+use super::pending::Look;
+use super::pump::Step;
+use super::refusal::{Denial, Problem};
+use super::session::{Event, Mode, Phase, Session, Then, Transaction};
+use crate::gate::Admission;
+use crate::rules::{Matched, Reads};
+
+/// Palisade's own answers that a client has not read yet, in bytes.
+const OWN_ANSWERS_BYTES_MAX: usize = 64 * 1024;
+/// Changes between the server's answers and our own that are remembered. A pipeline of one kind
+/// of requests has none, however long it is.
+const PENDING_ENTRIES_MAX: usize = 16 * 1024;
+
+impl Session {
+    /// Looks at the client's next request.
+    pub(super) fn request(&mut self) -> Step {
+        if self.phase != Phase::Open {
+            return Step::Wait;
+        }
+        if let Some(what) = &self.broken {
+            // What came before it is answered first.
+            return match self.unanswered() {
+                0 => {
+                    let denial = Denial::Protocol(what.clone());
+                    Step::Event(Event::End(Box::new(self.problem(denial))))
+                }
+                _ => Step::Wait,
+            };
+        }
+        if let Some(step) = self.rest() {
+            return step;
+        }
+        let is_full = self.pending.own_bytes() >= OWN_ANSWERS_BYTES_MAX
+            || self.pending.len() >= PENDING_ENTRIES_MAX
+            || self.to_client.len() >= OWN_ANSWERS_BYTES_MAX;
+        let is_waiting = self.is_barred || self.wants_quiet && !self.pending.is_empty();
+        if is_full || is_waiting {
+            return Step::Wait;
+        }
+        if self.is_closing && self.transaction.is_none() {
+            return match self.pending.is_empty() {
+                true => Step::Event(Event::Quiet),
+                false => Step::Wait,
+            };
+        }
+        let open = self.from_client.open();
+        let read = match self.is_begun {
+            true => self.request.read_on(open),
+            false => self.request.read(open),
+        };
+        self.is_begun = !open.is_empty();
+        match read {
+            Ok(true) => {}
+            Ok(false) => return self.more(),
+            Err(error) => return self.breaks(&error),
+        }
+        if self.request.count() == 0 {
+            return self.skip_front();
+        }
+        let verdict = self.judge();
+        self.act_on(verdict)
+    }
+
+    /// What is left of a request that was decided about.
+    fn rest(&mut self) -> Option<Step> {
+        if let Some(passing) = &mut self.passing {
+            match passing.advance(self.from_client.open()) {
+                Ok(count) => self.from_client.clear(count),
+                Err(error) => return Some(self.breaks(&error)),
+            }
+            if !passing.is_done() {
+                return Some(Step::More);
+            }
+            self.passing = None;
+        }
+        if self.skipping.is_some() && !self.is_all_forwarded() {
+            return Some(Step::Wait);
+        }
+        if let Some(skipping) = &mut self.skipping {
+            match skipping.advance(self.from_client.open()) {
+                Ok(count) => self.from_client.skip(count),
+                Err(error) => return Some(self.breaks(&error)),
+            }
+            if !skipping.is_done() {
+                return Some(Step::More);
+            }
+            self.skipping = None;
+        }
+        None
+    }
+
+    fn judge(&mut self) -> Verdict {
+        let (bytes, request) = (self.from_client.open(), &self.request);
+        let mut place = Place {
+            commands: &self.commands,
+            rules: &self.front.listener.rules,
+            identity: &self.peer.identity.name,
+            database: self.database,
+            sole: self.sole.as_ref(),
+            rights: &mut self.rights,
+        };
+        place.judge(request.count(), |index| request.arg(bytes, index))
+    }
+
+    pub(super) fn act_on(&mut self, verdict: Verdict) -> Step {
+        if let Some(step) = self.out_of_place(&verdict) {
+            return step;
+        }
+        match verdict {
+            Verdict::Forward { needs, is_blocking } => match self.granted(&needs) {
+                Granted::Yes if self.mode == Mode::Subscribed => self.subscriptions(),
+                Granted::Yes => self.forward_granted(&needs, is_blocking),
+                Granted::No(matched) => self.needs_token(&matched),
+                Granted::Later => self.in_turn(Event::Grant(needs, Then::Forward { is_blocking })),
+            },
+            Verdict::Act(act, needs) => match self.granted(&needs) {
+                Granted::Yes => self.act(act),
+                Granted::No(matched) => self.needs_token(&matched),
+                Granted::Later => self.in_turn(Event::Grant(needs, Then::Act(act))),
+            },
+            Verdict::More => self.more(),
+            Verdict::Ask(access) => self.in_turn(Event::Ask(access)),
+            Verdict::Refuse(refused) => {
+                let (denial, matched) = *refused;
+                self.refuse(denial, matched.as_ref())
+            }
+        }
+    }
+
+    /// A request is on its way: goes on granted.
+    pub(super) fn forward_granted(&mut self, needs: &Needs, is_blocking: bool) -> Step {
+        let look = (is_blocking && self.transaction.is_none()).then_some(Look::Blocking);
+        let Some(step) = self.forward(look) else { return Step::Wait };
+        if let Some(transaction) = &mut self.transaction {
+            transaction.queued += 1;
+            for need in needs.iter().filter(|need| need.access == Access::Write) {
+                let resource = &need.matched.resource;
+                if !transaction.needs.iter().any(|known| known.matched.resource == *resource) {
+                    transaction.needs.push(need.clone());
+                }
+            }
+        }
+        step
+    }
+
+    /// Has the request at the front go on. `None`: what is before it has to go first.
+    pub(super) fn forward(&mut self, look: Option<Look>) -> Option<Step> {
+        if self.request.is_inline() {
+            // As an array there is only one way to read it.
+            if !self.is_all_forwarded() {
+                return None;
+            }
+            let bytes = self.from_client.open();
+            let args: Vec<&[u8]> =
+                (0..self.request.count()).filter_map(|at| self.request.arg(bytes, at)).collect();
+            write::command(&mut self.to_server, &args);
+            self.skipping = Some(self.request.passing());
+        } else if let Some(len) = self.request.len() {
+            self.from_client.clear(len);
+        } else {
+            self.passing = Some(self.request.passing());
+        }
+        self.is_begun = false;
+        self.waits_for(look);
+        Some(Step::Again)
+    }
+
+    /// Sends this in the place of the request at the front. `None` as in [`Session::forward`].
+    pub(super) fn forward_instead(&mut self, args: &[&[u8]], look: Option<Look>) -> Option<Step> {
+        if !self.is_all_forwarded() {
+            return None;
+        }
+        write::command(&mut self.to_server, args);
+        self.skip_front();
+        self.waits_for(look);
+        Some(Step::Again)
+    }
+
+    fn waits_for(&mut self, look: Option<Look>) {
+        match look {
+            None => self.pending.pass(),
+            Some(look) => {
+                self.pending.look(look);
+                self.is_barred = true;
+            }
+        }
+    }
+
+    /// Transactions, and what changes what the connection is in.
+    fn act(&mut self, act: Act) -> Step {
+        let is_bare = self.request.count() == 1;
+        match act {
+            Act::Multi if is_bare => {
+                let step = self.forward(None);
+                if step.is_some() && self.transaction.is_none() {
+                    self.transaction = Some(Transaction::default());
+                }
+                step.unwrap_or(Step::Wait)
+            }
+            Act::Exec if is_bare && self.transaction.is_some() => self.execute(),
+            Act::Discard if is_bare => {
+                let step = self.forward(None);
+                if step.is_some() && self.transaction.take().is_some() {
+                    self.is_watch_old = true;
+                }
+                step.unwrap_or(Step::Wait)
+            }
+            Act::Multi | Act::Exec | Act::Discard | Act::Unwatch | Act::Watch => {
+                self.forward_granted(&Needs::new(), false)
+            }
+            Act::ReplyMode => self.reply_mode(),
+            Act::GetName if self.transaction.is_some() => {
+                self.forward_granted(&Needs::new(), false)
+            }
+            Act::SetName => self.set_name(),
+            Act::Palisade if self.transaction.is_some() => self.own_in_transaction(),
+            Act::Quit => self.quietly(Event::Own(act)),
+            _ if self.transaction.is_some() => {
+                self.refuse(Denial::Never("not between MULTI and EXEC: send it before MULTI"), None)
+            }
+            Act::Select => self.selects(),
+            Act::Subscribe | Act::PatternSubscribe | Act::Unsubscribe => self.subscriptions(),
+            Act::Monitor => match self.pending.is_empty() {
+                true => {
+                    self.mode = Mode::Monitors;
+                    self.forward(None).unwrap_or(Step::Wait)
+                }
+                false => self.wait_for_quiet(),
+            },
+            Act::Auth | Act::Hello | Act::Reset | Act::GetName | Act::Palisade => {
+                self.quietly(Event::Own(act))
+            }
+        }
+    }
+
+    /// EXEC: everything that was queued has to be admitted now.
+    fn execute(&mut self) -> Step {
+        let Some(transaction) = &self.transaction else { return Step::Wait };
+        if transaction.is_dirty {
+            let error = Problem::from(Denial::Aborted).error();
+            if !self.is_all_forwarded() {
+                return Step::Wait;
+            }
+            write::command(&mut self.to_server, &[b"DISCARD"]);
+            self.skip_front();
+            self.pending.replace(error);
+            self.transaction = None;
+            self.is_watch_old = true;
+            return Step::Again;
+        }
+        let needs = transaction.needs.clone();
+        match self.granted(&needs) {
+            Granted::Yes => {}
+            Granted::No(matched) => return self.needs_token(&matched),
+            Granted::Later => return self.in_turn(Event::Grant(needs, Then::Act(Act::Exec))),
+        }
+        let Some(step) = self.forward(None) else { return Step::Wait };
+        if let Some(Transaction { token: Some(token), .. }) = self.transaction.take() {
+            self.executed = Some(token);
+        }
+        step
+    }
+
+    fn selects(&mut self) -> Step {
+        let number = self.arg(1).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let look = match number {
+            Some(database) if self.request.count() == 2 => Some(Look::Select(database)),
+            // The server says what is wrong with it.
+            _ => None,
+        };
+        match self.pending.is_empty() {
+            true => self.forward(look).unwrap_or(Step::Wait),
+            false => self.wait_for_quiet(),
+        }
+    }
+
+    /// What changes subscriptions, or comes among them: how many values answer it nobody can tell
+    /// beforehand, so a PING of our own behind it tells when they are over.
+    fn subscriptions(&mut self) -> Step {
+        if !self.pending.is_empty() {
+            return self.wait_for_quiet();
+        }
+        if !self.is_all_forwarded() || self.request.len().is_none() {
+            return match self.request.len() {
+                None => self.more(),
+                Some(_) => Step::Wait,
+            };
+        }
+        let nonce = Box::new(super::server::nonce());
+        let bytes = self.from_client.open();
+        let args: Vec<&[u8]> =
+            (0..self.request.count()).filter_map(|at| self.request.arg(bytes, at)).collect();
+        write::command(&mut self.to_server, &args);
+        write::command(&mut self.to_server, &[b"PING", &nonce[..]]);
+        self.skip_front();
+        self.waits_for(Some(Look::Subscriptions(nonce)));
+        Step::Again
+    }
+
+    fn reply_mode(&mut self) -> Step {
+        match self.arg(2) {
+            Some(mode) if mode.eq_ignore_ascii_case(b"on") => {
+                self.forward_granted(&Needs::new(), false)
+            }
+            _ => self.refuse(
+                Denial::Never("CLIENT REPLY OFF and SKIP: the answers tell when a write has ended"),
+                None,
+            ),
+        }
+    }
+
+    fn set_name(&mut self) -> Step {
+        let (3, Some(name)) = (self.request.count(), self.arg(2)) else {
+            return match self.request.count() {
+                3 => self.more(),
+                _ => self.forward_granted(&Needs::new(), false),
+            };
+        };
+        if !self.is_all_forwarded() {
+            return Step::Wait;
+        }
+        let name = name.to_vec();
+        if let Err(why) = self.name.set(&name) {
+            return self.refuse(Denial::Argument(why), None);
+        }
+        let full = self.name.full();
+        let step = self.forward_instead(&[b"CLIENT", b"SETNAME", &full], None);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.queued += 1;
+        }
+        step.unwrap_or(Step::Wait)
+    }
+
+    /// `PALISADE TOKEN` as the first command of a transaction: its token.
+    fn own_in_transaction(&mut self) -> Step {
+        let is_token = self.arg(1).is_some_and(|word| word.eq_ignore_ascii_case(b"token"));
+        let is_first = self.transaction.as_ref().is_some_and(|open| open.queued == 0);
+        match is_token && is_first {
+            true => self.quietly(Event::Own(Act::Palisade)),
+            false => self.refuse(
+                Denial::Never(
+                    "only PALISADE TOKEN may stand between MULTI and EXEC, as the first command",
+                ),
+                None,
+            ),
+        }
+    }
+
+    /// Where few commands are allowed, it is another one.
+    fn out_of_place(&mut self, verdict: &Verdict) -> Option<Step> {
+        let is_allowed = match self.mode {
+            Mode::Answers => true,
+            Mode::Monitors => matches!(verdict, Verdict::Act(Act::Quit, _)),
+            Mode::Subscribed => is_for_subscribers(verdict, self.arg(0)),
+        };
+        if is_allowed {
+            return None;
+        }
+        if self.mode == Mode::Monitors {
+            let denial = Denial::Never("this connection monitors: it can only QUIT");
+            return Some(Step::Event(Event::End(Box::new(self.problem(denial)))));
+        }
+        let why = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                   context";
+        Some(self.refuse(Denial::Argument(why.to_owned()), None))
+    }
+
+    /// What can only be done with a token, where there is none.
+    pub(super) fn lacks_token(&self, needs: &Needs) -> Option<Matched> {
+        let needs_it =
+            |need: &&Need| need.access == Access::Write || need.matched.rule.reads == Reads::Token;
+        let lacking = self.fences_now().is_none().then(|| needs.iter().find(needs_it))??;
+        Some(lacking.matched.clone())
+    }
+
+    /// The token that a command is under.
+    fn fences_now(&self) -> Option<&Fences> {
+        match &self.transaction {
+            Some(Transaction { token: Some(token), .. }) => Some(token),
+            _ => self.token.as_ref(),
+        }
+    }
+
+    /// Whether these are granted, as far as that can be told at once.
+    fn granted(&mut self, needs: &Needs) -> Granted {
+        let Some(fences) = self.fences_now() else {
+            return self.lacks_token(needs).map_or(Granted::Yes, Granted::No);
+        };
+        let mut missing = SmallVec::<[&Fence; 2]>::new();
+        for need in needs {
+            let resource = &need.matched.resource;
+            let Some(fence) = fences.of(resource) else { return Granted::Later };
+            if need.access == Access::Write && !self.hold.is_admitted(resource) {
+                missing.push(fence);
+            }
+        }
+        // Mostly nobody else wants it, and the gate says yes at once.
+        let mut admissions = SmallVec::<[Admission; 2]>::new();
+        for fence in missing {
+            match self.front.gate.admit(&fence.bid).now_or_never() {
+                Some(Ok(admission)) if admission.commit().is_ok() => admissions.push(admission),
+                _ => {
+                    // Nothing was sent under these.
+                    admissions.iter().for_each(Admission::settle);
+                    return Granted::Later;
+                }
+            }
+        }
+        admissions.into_iter().for_each(|admission| self.hold.admit(admission));
+        Granted::Yes
+    }
+
+    fn needs_token(&mut self, matched: &Matched) -> Step {
+        let what = match matched.rule.reads {
+            Reads::Token => "everything under this rule",
+            Reads::Open => "a write",
+        };
+        self.refuse(Denial::TokenRequired(what), Some(matched))
+    }
+
+    /// Refuses the request at the front. The connection goes on; a transaction does not.
+    pub(super) fn refuse(&mut self, denial: Denial, matched: Option<&Matched>) -> Step {
+        let command = self.arg(0).map(|name| super::judge::shown(name).to_ascii_uppercase());
+        let mut problem = Problem { command, ..self.problem(denial) };
+        if let Some(matched) = matched {
+            problem.resource = Some(matched.resource.clone());
+            problem.rule = Some(matched.rule.name.clone());
+        }
+        self.refuse_with(&problem)
+    }
+
+    /// Refuses the request at the front with that.
+    pub(super) fn refuse_with(&mut self, problem: &Problem) -> Step {
+        self.front.tell_refused(&self.peer, problem);
+        self.pending.own(problem.error());
+        if let Some(transaction) = &mut self.transaction {
+            transaction.is_dirty = true;
+        }
+        self.skip_front()
+    }
+
+    /// The request at the front goes nowhere.
+    pub(super) fn skip_front(&mut self) -> Step {
+        self.is_begun = false;
+        self.skipping = Some(self.request.passing());
+        Step::Again
+    }
+
+    /// An event, once everything before the request at the front has gone on.
+    fn in_turn(&self, event: Event) -> Step {
+        match self.is_all_forwarded() {
+            true => Step::Event(event),
+            false => Step::Wait,
+        }
+    }
+
+    /// An event, once everything before the request at the front is answered.
+    fn quietly(&mut self, event: Event) -> Step {
+        // Its arguments are few and short; all of them have to be there.
+        if self.request.len().is_none() {
+            return self.more();
+        }
+        match self.pending.is_empty() {
+            // What is answered now comes behind every answer before.
+            true if self.from_server.cleared().is_empty() => self.in_turn(event),
+            true => Step::Wait,
+            false => self.wait_for_quiet(),
+        }
+    }
+
+    fn wait_for_quiet(&mut self) -> Step {
+        self.wants_quiet = true;
+        Step::Wait
+    }
+
+    /// More of the request at the front has to be there, but not too much.
+    fn more(&mut self) -> Step {
+        let bytes_max = self.front.listener.limits.command_bytes_max;
+        if self.from_client.open().len() < bytes_max {
+            return Step::More;
+        }
+        match self.request.here() {
+            0 => {
+                self.broken = Some(format!("no command within {bytes_max} bytes"));
+                Step::Again
+            }
+            _ => {
+                let command = super::judge::shown(self.arg(0).unwrap_or_default());
+                self.refuse(Denial::TooLong { command, bytes_max }, None)
+            }
+        }
+    }
+
+    pub(super) fn arg(&self, index: usize) -> Option<&[u8]> {
+        self.request.arg(self.from_client.open(), index)
+    }
+
+    pub(super) fn is_all_forwarded(&self) -> bool {
+        self.from_client.cleared().is_empty() && self.to_server.is_empty()
+    }
+
+    /// What came is not the protocol.
+    fn breaks(&mut self, error: &RequestError) -> Step {
+        self.broken = Some(error.to_string());
+        Step::Again
+    }
+}
+
+/// Whether something is granted.
+enum Granted {
+    Yes,
+    /// It needs a token, and there is none.
+    No(Matched),
+    /// The gate has to be asked.
+    Later,
+}
+
+/// Whether it may be sent among subscriptions of RESP2.
+fn is_for_subscribers(verdict: &Verdict, name: Option<&[u8]>) -> bool {
+    match verdict {
+        Verdict::Act(act, _) => matches!(
+            act,
+            Act::Subscribe | Act::PatternSubscribe | Act::Unsubscribe | Act::Quit | Act::Reset
+        ),
+        Verdict::More | Verdict::Refuse(_) => true,
+        Verdict::Forward { .. } => name.is_some_and(|name| name.eq_ignore_ascii_case(b"ping")),
+        Verdict::Ask(_) => false,
+    }
+}

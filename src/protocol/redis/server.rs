@@ -1,0 +1,213 @@
+//! A listener for Redis: what its connections share, and a connection from its beginning.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::commands::Commands;
+use super::farewell::farewell;
+use super::metrics::Metrics;
+use super::name::SessionName;
+use super::refusal::{Denial, Problem};
+use super::session::Session;
+use super::upstream::{Connector, Control, OpenError, ServerId, Upstream};
+use super::{Listener, changes};
+use crate::audit::Audit;
+use crate::gate::{Admission, Gate};
+use crate::net::connect::ConnectorError;
+use crate::net::listen::Connection;
+use crate::telemetry::RateLimit;
+
+/// The server behind listeners: one for each upstream, as each is swept once, at the beginning.
+#[derive(Clone)]
+pub struct Servers {
+    connector: Arc<Connector>,
+    control: Arc<Control>,
+    commands: Arc<ArcSwap<Commands>>,
+}
+
+impl Servers {
+    /// With Palisade's own connections to it, on `runtime`. Blocks: reads files.
+    ///
+    /// # Errors
+    /// TLS to the server cannot be set up.
+    pub fn new(
+        upstream: Arc<Upstream>,
+        audit: Audit,
+        runtime: &Handle,
+    ) -> Result<Self, ConnectorError> {
+        let connector = Arc::new(Connector::new(Arc::clone(&upstream))?);
+        let control = Control::start(Arc::clone(&connector), runtime);
+        let commands = Arc::new(ArcSwap::new(Commands::shipped()));
+        runtime.spawn(learn(Arc::clone(&control), Arc::clone(&commands), upstream.name.clone()));
+        runtime.spawn(changes::tell(Arc::clone(&control), upstream, audit));
+        Ok(Self { connector, control, commands })
+    }
+}
+
+/// A listener with everything that its connections use.
+pub struct Front {
+    pub(super) listener: Listener,
+    pub(super) gate: Arc<Gate>,
+    pub(super) audit: Audit,
+    pub(super) connector: Arc<Connector>,
+    pub(super) control: Arc<Control>,
+    pub(super) metrics: Metrics,
+    /// Lines of the log, by reason.
+    pub(super) lines: RateLimit<&'static str>,
+    commands: Arc<ArcSwap<Commands>>,
+    runtime: Handle,
+    /// What goes on when its connection has ended.
+    reaping: TaskTracker,
+}
+
+impl Front {
+    /// A listener in front of that server.
+    pub fn new(
+        listener: Listener,
+        servers: Servers,
+        gate: Arc<Gate>,
+        audit: Audit,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let Servers { connector, control, commands } = servers;
+        let metrics = Metrics::new(&listener.name, &listener.rules);
+        let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
+        let name = Arc::clone(&listener.name);
+        runtime.spawn(async move {
+            let ended = sweeping.swept().await;
+            swept.set(1.0);
+            if ended > 0 {
+                tracing::warn!(listener = %name, ended, "clients of an earlier process were killed");
+            }
+        });
+        Arc::new(Self {
+            listener,
+            gate,
+            audit,
+            connector,
+            control,
+            metrics,
+            lines: RateLimit::new(1, Duration::from_secs(1)),
+            commands,
+            runtime,
+            reaping: TaskTracker::new(),
+        })
+    }
+
+    /// Resolves when the server has confirmed the end of every client that was to be killed.
+    pub async fn finished(&self) {
+        self.reaping.close();
+        self.reaping.wait().await;
+    }
+
+    /// What is known of commands now.
+    pub(super) fn commands(&self) -> Arc<Commands> {
+        self.commands.load_full()
+    }
+
+    /// Has the server kill a client, and settles what it was admitted for once it has.
+    pub(super) fn reap(
+        self: &Arc<Self>,
+        server: &Arc<ServerId>,
+        client_id: u64,
+        admissions: Vec<Admission>,
+    ) {
+        let (front, server) = (Arc::clone(self), Arc::clone(server));
+        self.metrics.killing.increment(1.0);
+        let reaping = async move {
+            front.control.kill(&server, client_id).await;
+            for admission in admissions {
+                admission.settle();
+            }
+            front.metrics.killing.decrement(1.0);
+            front.metrics.killed.increment(1);
+        };
+        self.reaping.spawn_on(reaping, &self.runtime);
+    }
+
+    /// Has a command that waits for somebody else end. Whether it has is seen by its answer.
+    pub(super) fn unblock_soon(self: &Arc<Self>, server: &Arc<ServerId>, client_id: u64) {
+        let (control, server) = (Arc::clone(&self.control), Arc::clone(server));
+        self.runtime.spawn(async move { control.unblock(&server, client_id).await });
+    }
+}
+
+/// Serves a connection whose client is authenticated, to its end.
+pub async fn serve_connection(front: Arc<Front>, connection: Connection) {
+    let Connection { stream, peer, drain, .. } = connection;
+    let begun = Instant::now();
+    let name = SessionName::new(&front.listener.upstream.replica);
+    match front.connector.open(&name.full()).await {
+        Ok(opened) => {
+            front.metrics.connect.record(begun.elapsed());
+            let session = Session::new(front, peer, stream, opened, name);
+            Box::pin(session.run(drain)).await;
+        }
+        Err(error) => {
+            let problem = Problem::from(denied(&error));
+            front.tell_refused(&peer, &problem);
+            farewell(stream, &problem).await;
+        }
+    }
+}
+
+/// Why there is no connection to the server.
+fn denied(error: &OpenError) -> Denial {
+    match error.is_retryable() {
+        true => Denial::Unavailable(error.to_string()),
+        false => Denial::Login(error.to_string()),
+    }
+}
+
+/// Text that stands nowhere else in what the server sends.
+pub(super) fn nonce() -> [u8; 32] {
+    let mut random = [0; 16];
+    // Nothing depends on that nobody can guess it: messages have another form.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    let mut text = [0; 32];
+    for (byte, digits) in random.iter().zip(text.chunks_exact_mut(2)) {
+        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+        digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
+}
+
+/// Checks the table of commands against the server's own, each time that it is read.
+async fn learn(control: Arc<Control>, commands: Arc<ArcSwap<Commands>>, upstream: Arc<str>) {
+    let mut tables = control.command_table();
+    drop(control);
+    loop {
+        let table = tables.borrow_and_update().clone();
+        if let Some(table) = table {
+            match super::commands::ServerCommand::parse(&table) {
+                Ok(server) => {
+                    let (checked, differences) = Commands::checked(&server);
+                    for difference in &differences {
+                        tracing::warn!(%upstream, %difference, "the server has a command otherwise");
+                    }
+                    commands.store(checked);
+                }
+                Err(error) => {
+                    tracing::warn!(%upstream, error, "the server's list of commands cannot be read");
+                }
+            }
+        }
+        if tables.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How long a first token waits for what an earlier process has left to be gone.
+pub(super) async fn swept(front: &Front, wait: Duration) -> Result<(), Denial> {
+    if front.control.is_swept() || timeout(wait, front.control.swept()).await.is_ok() {
+        return Ok(());
+    }
+    let what = "clients that an earlier process left there have not been ended yet";
+    Err(Denial::Unavailable(what.to_owned()))
+}
