@@ -20,6 +20,13 @@ pub(super) struct Need {
     pub(super) access: Access,
 }
 
+impl Need {
+    /// Whether it can only be had with a token.
+    pub(super) fn needs_token(&self) -> bool {
+        self.access == Access::Write || self.matched.rule.reads == Reads::Token
+    }
+}
+
 /// All of them, each once.
 pub(super) type Needs = SmallVec<[Need; 2]>;
 

@@ -7,7 +7,7 @@ use super::codec::request::RequestError;
 use super::codec::write;
 use super::commands::{Access, Act};
 use super::fences::{Fence, Fences};
-use super::judge::{Need, Needs, Place, Verdict};
+use super::judge::{Needs, Place, Verdict};
 use super::pending::Look;
 use super::pump::Step;
 use super::refusal::{Denial, Problem};
@@ -382,9 +382,8 @@ impl Session {
 
     /// What can only be done with a token, where there is none.
     pub(super) fn lacks_token(&self, needs: &Needs) -> Option<Matched> {
-        let needs_it =
-            |need: &&Need| need.access == Access::Write || need.matched.rule.reads == Reads::Token;
-        let lacking = self.fences_now().is_none().then(|| needs.iter().find(needs_it))??;
+        let of_needs = || needs.iter().find(|need| need.needs_token());
+        let lacking = self.fences_now().is_none().then(of_needs)??;
         Some(lacking.matched.clone())
     }
 
