@@ -132,6 +132,7 @@ impl Session {
     /// The server forgets everything about the connection, also who Palisade is.
     fn reset(&mut self) {
         self.token = None;
+        self.transaction = None;
         self.is_watch_old = true;
         self.counted = self.front.metrics.read_only();
         self.name.reset();

@@ -224,7 +224,8 @@ impl Session {
             }
             Act::SetName => self.set_name(),
             Act::Palisade if self.transaction.is_some() => self.own_in_transaction(),
-            Act::Quit => self.quietly(Event::Own(act)),
+            // RESET discards a transaction, as at the server.
+            Act::Quit | Act::Reset => self.quietly(Event::Own(act)),
             _ if self.transaction.is_some() => {
                 self.refuse(Denial::Never("not between MULTI and EXEC: send it before MULTI"), None)
             }
@@ -237,9 +238,7 @@ impl Session {
                 }
                 false => self.wait_for_quiet(),
             },
-            Act::Auth | Act::Hello | Act::Reset | Act::GetName | Act::Palisade => {
-                self.quietly(Event::Own(act))
-            }
+            Act::Auth | Act::Hello | Act::GetName | Act::Palisade => self.quietly(Event::Own(act)),
         }
     }
 
