@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import os
 import threading
-import time
 
 import redis
 import redis.asyncio
@@ -119,13 +118,6 @@ def check(protocol):
     mine.set("other", 1)
     step("name and database", mine.client_getname(), mine.dbsize(), store.exists("other"))
     mine.flushdb()
-    if protocol == 3:
-        cached = redis.from_url(URL, protocol=3, cache_config=redis.cache.CacheConfig(), decode_responses=True, **TLS)
-        told = [cached.get(p + "a"), cached.get(p + "a")]
-        store.set(p + "a", "new")
-        time.sleep(0.2)
-        cached.ping()
-        step("client-side cache", told, cached.get(p + "a"))
     single = redis.from_url(URL, protocol=protocol, single_connection_client=True, **TLS)
     step("reset and quit", single.execute_command("QUIT"))
 

@@ -112,7 +112,8 @@ async fn a_clean_end_tells_the_sessions_and_leaves_nothing() {
     front.palisade().terminate();
     for session in [&mut idle, &mut open, &mut waits] {
         let told = session.farewell().await;
-        assert!(told.starts_with("-TRYAGAIN"), "{told}");
+        // Who waits for nothing need not hear of it: it would be taken for the next answer.
+        assert!(told.starts_with("-TRYAGAIN") || told == "CUT", "{told}");
     }
     front.palisade().wait(Duration::from_secs(40));
     println!("it took {:?} to end", begun.elapsed());

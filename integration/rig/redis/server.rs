@@ -1,6 +1,7 @@
 //! A Redis of its own for each test, replicas of it, and a Sentinel.
 
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -87,9 +88,13 @@ impl Server {
         replica
     }
 
-    /// Waits until somebody listens.
+    /// Waits until somebody listens, everywhere.
     fn ready(&mut self) {
-        listened(&mut self.process, self.port);
+        let socket = self.socket();
+        listened(&mut self.process, || {
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+                && UnixStream::connect(&socket).is_ok()
+        });
     }
 
     /// A session around everything.
@@ -157,7 +162,7 @@ impl Sentinel {
         );
         std::fs::write(folder.join("sentinel.conf"), text).unwrap();
         let mut process = launch(dir, &folder.join("sentinel.conf"), &["--sentinel"]);
-        listened(&mut process, port);
+        listened(&mut process, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { port, _process: process }
     }
 
@@ -183,9 +188,9 @@ fn launch(dir: &Path, config: &Path, more: &[&str]) -> Process {
     Process::start(&mut command, "redis", dir)
 }
 
-fn listened(process: &mut Process, port: u16) {
+fn listened(process: &mut Process, is_there: impl Fn() -> bool) {
     let deadline = Instant::now() + DEADLINE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while !is_there() {
         let is_up = process.is_running() && Instant::now() < deadline;
         assert!(is_up, "redis-server does not start: {}", process.everything());
         std::thread::sleep(POLL);

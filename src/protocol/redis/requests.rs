@@ -224,6 +224,7 @@ impl Session {
             }
             Act::SetName => self.set_name(),
             Act::Palisade if self.transaction.is_some() => self.own_in_transaction(),
+            // RESET discards a transaction, as at the server.
             Act::Quit | Act::Reset => self.quietly(Event::Own(act)),
             _ if self.transaction.is_some() => {
                 self.refuse(Denial::Never("not between MULTI and EXEC: send it before MULTI"), None)
