@@ -107,6 +107,8 @@ impl Session {
         match self.pending.first() {
             Some(Entry::Look(Look::Subscriptions(nonce))) => pong(open, nonce),
             _ if open[0] == b'>' => Front::Is(Reply::Aside),
+            // Messages are arrays; what answers RESET is none.
+            Some(Entry::Look(Look::Reset)) if open[0] != b'*' => Front::Is(Reply::Passes),
             _ if self.mode == Mode::Subscribed => Front::Is(Reply::Aside),
             Some(Entry::Pass(_)) => Front::Is(Reply::Passes),
             Some(Entry::Look(Look::Blocking)) if self.phase != Phase::Open => {
