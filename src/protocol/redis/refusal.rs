@@ -8,6 +8,9 @@ use std::sync::Arc;
 use super::codec::write;
 use crate::fence::{Action, Holder, Mark, Refusal, Resource, Token, TokenError};
 
+/// The word of every error where nobody can tell whether something was done.
+const UNKNOWN: &str = "UNKNOWN";
+
 /// Why Palisade answers in the server's place.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Denial {
@@ -140,6 +143,8 @@ impl Problem {
     /// As an error of the protocol.
     pub(super) fn error(&self) -> Vec<u8> {
         let Row { word, mend, .. } = self.denial.row();
+        // Who is told anything else may take it that nothing was done.
+        let word = if self.outcome == Outcome::Unknown { UNKNOWN } else { word };
         let mut text = format!("{word} palisade: {}", self.denial);
         let mut facts = Vec::new();
         if let Some(resource) = &self.resource {
