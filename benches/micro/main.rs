@@ -2,6 +2,7 @@
 
 mod admission;
 mod ledger;
+mod redis;
 
 fn main() {
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
@@ -11,5 +12,8 @@ fn main() {
     }
     if wanted("ledger") {
         ledger::run();
+    }
+    if wanted("redis") {
+        redis::run();
     }
 }

@@ -1,5 +1,6 @@
 //! `palisade explain`: what a request would be asked, by which rule, and what is guaranteed.
 
+mod command;
 mod guarantee;
 mod mark;
 mod request;
@@ -23,17 +24,21 @@ use crate::protocol::http::{Flavor, Listener, Preview, Refused};
 use crate::rules::{CommitPoint, Matched};
 use target::Explained;
 
+/// How much of a statement or a command is shown, in characters.
+const SHOWN_MAX: usize = 100;
+
 /// Arguments of `palisade explain`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration.
     file: PathBuf,
-    /// The request line, such as 'PUT /bucket/key'; for PostgreSQL the statement.
+    /// The request line, such as 'PUT /bucket/key'; for PostgreSQL the statement; for Redis the
+    /// command, such as 'SET jobs:a:1 x'.
     request: String,
     /// The identity that asks, as in its certificate.
     #[arg(long = "as", value_name = "IDENTITY")]
     identity: String,
-    /// The listener that is asked; by default all, those for PostgreSQL if --user is there.
+    /// The listener that is asked; by default all that the request can be meant for.
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
     /// The token that it brings.
@@ -42,7 +47,8 @@ pub struct Args {
     /// A header that it has, such as 'x-amz-copy-source: /bucket/key'; repeat it for more.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = request::header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// PostgreSQL: the database that a client asks for; by default as the user is called.
+    /// PostgreSQL: the database that a client asks for; by default as the user is called. Redis:
+    /// the number of the one that is selected; by default 0.
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
     /// PostgreSQL: the user whom a client asks to be.
@@ -77,41 +83,84 @@ fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
                 on_http(&mut text, listener, args, &head)?;
             }
             config::Listener::Postgres(listener) => session::write(&mut text, listener, args)?,
-            config::Listener::Redis(listener) => {
-                bail!("listener {} speaks Redis, which is not explained yet", listener.name)
-            }
+            config::Listener::Redis(listener) => command::write(&mut text, listener, args)?,
         }
     }
     Ok(text)
 }
 
+/// What was typed can be meant for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Meant {
+    Requests,
+    Sessions,
+    Commands,
+}
+
+impl Meant {
+    /// By the options that are there and the look of the request; `has_redis`: some listener speaks it.
+    fn of(args: &Args, has_redis: bool) -> Self {
+        let is_number = args.database.as_ref().is_some_and(|name| name.parse::<u32>().is_ok());
+        if args.user.is_some() || args.resource.is_some() {
+            return Self::Sessions;
+        }
+        match &args.database {
+            Some(_) if has_redis && is_number => Self::Commands,
+            Some(_) => Self::Sessions,
+            None if has_redis && !command::is_request_line(&args.request) => Self::Commands,
+            None => Self::Requests,
+        }
+    }
+
+    fn fits(self, listener: &config::Listener) -> bool {
+        self == match listener {
+            config::Listener::Http(_) => Self::Requests,
+            config::Listener::Postgres(_) => Self::Sessions,
+            config::Listener::Redis(_) => Self::Commands,
+        }
+    }
+}
+
 /// The listener that is named, or all that what was typed can be meant for.
 fn chosen<'a>(config: &'a Config, args: &Args) -> anyhow::Result<Vec<&'a config::Listener>> {
-    let is_session = [&args.database, &args.user, &args.resource].iter().any(|arg| arg.is_some());
-    let speaks_postgres = |listener: &config::Listener| listener.protocol() == "postgres";
+    let of_sessions = [&args.user, &args.resource].iter().any(|arg| arg.is_some());
     if let Some(name) = &args.listener {
         let Some(found) = config.listeners.iter().find(|listener| **listener.name() == **name)
         else {
             let names: Vec<_> = config.listeners.iter().map(|l| &**l.name()).collect();
             bail!("there is no such listener; there are: {}", names.join(", "));
         };
-        if is_session && !speaks_postgres(found) {
-            let protocol = found.protocol();
-            bail!("listener {name} speaks {protocol}: leave --database, --user and --resource out");
+        match found {
+            config::Listener::Http(_) if of_sessions || args.database.is_some() => {
+                let protocol = found.protocol();
+                bail!(
+                    "listener {name} speaks {protocol}: leave --database, --user and --resource out"
+                );
+            }
+            config::Listener::Redis(_) if of_sessions => {
+                bail!("listener {name} speaks redis: leave --user and --resource out");
+            }
+            _ => {}
         }
         return Ok(vec![found]);
     }
-    let is_meant = |listener: &&config::Listener| speaks_postgres(listener) == is_session;
-    let found: Vec<_> = config.listeners.iter().filter(is_meant).collect();
-    match is_session {
-        true if found.is_empty() => {
-            bail!("no listener speaks PostgreSQL: leave --database, --user and --resource out")
+    let has_redis = config.listeners.iter().any(|listener| Meant::Commands.fits(listener));
+    let meant = Meant::of(args, has_redis);
+    let found: Vec<_> = config.listeners.iter().filter(|listener| meant.fits(listener)).collect();
+    if found.is_empty() {
+        match meant {
+            Meant::Sessions => {
+                bail!("no listener speaks PostgreSQL: leave --database, --user and --resource out")
+            }
+            Meant::Requests if has_redis => {
+                bail!("no listener speaks HTTP: write a command such as 'SET jobs:a:1 x'")
+            }
+            Meant::Requests | Meant::Commands => {
+                bail!("all listeners speak PostgreSQL: say whom a client asks to be with --user")
+            }
         }
-        false if found.is_empty() => {
-            bail!("all listeners speak PostgreSQL: say whom a client asks to be with --user")
-        }
-        _ => Ok(found),
     }
+    Ok(found)
 }
 
 fn on_http(
@@ -199,4 +248,19 @@ fn commit_point(written: &[Matched], (is_command, has_body): (bool, bool)) -> St
 
 fn line(text: &mut String, label: &str, value: impl std::fmt::Display) -> anyhow::Result<()> {
     Ok(writeln!(text, "  {label:<13} {value}")?)
+}
+
+fn lines(text: &mut String, label: &str, lines: Vec<String>) -> anyhow::Result<()> {
+    let mut lines = lines.into_iter().enumerate();
+    lines.try_for_each(|(at, value)| line(text, if at == 0 { label } else { "" }, value))
+}
+
+/// A statement or a command in one line.
+fn shown(statement: &str) -> String {
+    let words: Vec<_> = statement.split_whitespace().collect();
+    let words = words.join(" ");
+    match words.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
 }

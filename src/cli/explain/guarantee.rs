@@ -4,6 +4,7 @@ use crate::config::show_duration;
 use crate::fence::{Action, Token};
 use crate::protocol::http::{Flavor, Listener, s3};
 use crate::protocol::postgres::{self, upstream::Login};
+use crate::protocol::redis;
 use crate::rules::{Reads, Rule};
 
 /// Of a request that is refused whatever the mark is.
@@ -99,6 +100,35 @@ pub(super) fn session(
     };
     let mut sentences =
         vec![first.to_owned(), settled.to_owned(), invented(rule), around.to_owned()];
+    sentences.extend(shared(rule));
+    sentences
+}
+
+/// Of a command for Redis, and one resource of it.
+pub(super) fn command(
+    listener: &redis::Listener,
+    rule: &Rule,
+    token: Option<Token>,
+    is_written: bool,
+) -> Vec<String> {
+    let first = match (is_written, token) {
+        (true, _) => KEPT,
+        (false, Some(_)) => SEALED,
+        (false, None) => return vec![OPEN.to_owned()],
+    };
+    let settled = "the server itself says when the connections of an older leader are gone, after an \
+                   unclean restart too: no time is waited out";
+    let lost = "not kept: what the server itself loses, at a failover to a replica that lacks it or by \
+                a crash before it was on disk; it is noticed and told";
+    let upstream = &listener.upstream;
+    let shows_certificate = upstream.tls.as_ref().is_some_and(|tls| tls.certificate.is_some());
+    let around = match upstream.password.0.is_some() || shows_certificate {
+        true => "Palisade logs in: kept as long as nobody else can log in as a user who may write",
+        false => "kept only where the network lets nobody but Palisade reach the server",
+    };
+    let mut sentences =
+        vec![first, settled, lost].into_iter().map(str::to_owned).collect::<Vec<_>>();
+    sentences.extend([invented(rule), around.to_owned()]);
     sentences.extend(shared(rule));
     sentences
 }

@@ -6,14 +6,11 @@ use anyhow::{Context, bail};
 
 use super::mark::Compared;
 use super::target::rights;
-use super::{Args, guarantee, line};
+use super::{Args, guarantee, line, lines, shown};
 use crate::config::show_duration;
 use crate::protocol::postgres::upstream::Login;
 use crate::protocol::postgres::{Asked, Listener, Preview, Refused, Session, Statement};
 use crate::rules::{Matched, Reads};
-
-/// How much of a statement is shown, in characters.
-const SHOWN_MAX: usize = 100;
 
 /// Adds what there is to say.
 pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyhow::Result<()> {
@@ -130,19 +127,4 @@ fn told(statement: &Statement) -> String {
 
 fn tell_refused(text: &mut String, refused: &Refused) -> anyhow::Result<()> {
     line(text, "refused", format!("FATAL {}: {}", refused.sqlstate, refused.detail))
-}
-
-fn lines(text: &mut String, label: &str, lines: Vec<String>) -> anyhow::Result<()> {
-    let mut lines = lines.into_iter().enumerate();
-    lines.try_for_each(|(at, value)| line(text, if at == 0 { label } else { "" }, value))
-}
-
-/// A statement in one line.
-fn shown(statement: &str) -> String {
-    let words: Vec<_> = statement.split_whitespace().collect();
-    let words = words.join(" ");
-    match words.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("{}...", &words[..end]),
-        None => words,
-    }
 }

@@ -1,5 +1,6 @@
 //! What is explained, word by word.
 
+mod command;
 mod session;
 
 use super::*;

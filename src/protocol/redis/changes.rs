@@ -57,6 +57,11 @@ fn told(change: &Change, upstream: &Upstream, metrics: &UpstreamMetrics, audit: 
             "the primary lacks writes that were answered: leaders have to look at what is there; \
              the marks stand as they were"
         ),
+        ChangeKind::HistoryUnknown => tracing::error!(
+            upstream = %upstream.name, from, to, expected_offset,
+            "the server goes on from no history that was seen: whether writes that were answered \
+             are lost cannot be told; the marks stand as they were"
+        ),
         _ => tracing::warn!(upstream = %upstream.name, kind, from, to, "the server has changed"),
     }
     audit.record(audit::Event {

@@ -64,7 +64,10 @@ impl Session {
         }
         let problem = self.over();
         self.hold.settle();
-        self.end(problem).await
+        match self.has_hung_up {
+            true => self.leave(None).await,
+            false => self.end(problem).await,
+        }
     }
 
     /// Why the session is to end.
@@ -101,12 +104,13 @@ impl Session {
         }
     }
 
-    /// What it had sent goes on, as it would without anybody between, and is waited for; but not
+    /// What it had sent goes on, as it would without anybody between, and is answered; but not
     /// what waits for somebody else, as a server would not have it wait either.
-    pub(super) async fn client_gone(&mut self) -> Flow {
-        self.client = None;
+    pub(super) async fn hung_up(&mut self) -> Flow {
+        self.has_hung_up = true;
         self.cut();
-        if self.unanswered() == 0 || self.pending.is_blocked() || self.hold.is_clean() {
+        let is_blocked = self.pending.is_blocked();
+        if self.unanswered() == 0 || is_blocked || self.client.is_none() && self.hold.is_clean() {
             return self.leave(None).await;
         }
         if self.phase == Phase::Open {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::refusal::{Denial, Problem};
+use super::refusal::Problem;
 use super::session::{Flow, Reply, Session};
 use crate::net::tls::ServerStream;
 
@@ -16,17 +16,15 @@ impl Session {
     /// Ends the session, and tells the client why.
     pub(super) async fn end(&mut self, problem: Problem) -> Flow {
         self.front.tell_ended(&self.peer, &problem);
-        // A client that waits for nothing need not hear of what is no fault of its own: it would
-        // take it for the answer to its next request.
-        let is_news =
-            !matches!(problem.denial, Denial::Ending | Denial::Moved) || !self.pending.is_empty();
-        self.leave(Some(&problem).filter(|_| is_news && !self.is_told)).await
+        // Also one that waits for nothing: what it may be sending now is not done.
+        self.leave(Some(&problem).filter(|_| !self.is_told)).await
     }
 
     /// Ends the session. What may still run at the server is ended there.
     pub(super) async fn leave(&mut self, problem: Option<&Problem>) -> Flow {
         self.hold.reap();
         let Some(mut client) = self.client.take() else { return Flow::End };
+        let is_all_read = self.passing.is_none() && self.from_client.open().is_empty();
         let farewell = async {
             client.write_all(&self.to_client).await?;
             client.write_all(self.from_server.cleared()).await?;
@@ -35,7 +33,13 @@ impl Session {
             if let Some(problem) = problem.filter(|_| is_between) {
                 client.write_all(&problem.error()).await?;
             }
-            client.shutdown().await
+            client.shutdown().await?;
+            // A connection that is closed with bytes unread is reset, and the client might not
+            // come to read why.
+            if !is_all_read {
+                while client.read(&mut [0; 4096]).await? > 0 {}
+            }
+            std::io::Result::Ok(())
         };
         let _ = timeout(FAREWELL_TIMEOUT, farewell).await;
         Flow::End

@@ -63,6 +63,11 @@ impl Fences {
         self.sealed.clear();
     }
 
+    /// Forgets one of them.
+    pub(super) fn forget_one(&mut self, resource: &Resource) {
+        self.sealed.remove(resource);
+    }
+
     /// The first of them that a newer leader has taken, or that is admitted no more because the
     /// process ends.
     pub(super) fn over(&self) -> Option<&Fence> {

@@ -20,6 +20,13 @@ pub(super) struct Need {
     pub(super) access: Access,
 }
 
+impl Need {
+    /// Whether it can only be had with a token.
+    pub(super) fn needs_token(&self) -> bool {
+        self.access == Access::Write || self.matched.rule.reads == Reads::Token
+    }
+}
+
 /// All of them, each once.
 pub(super) type Needs = SmallVec<[Need; 2]>;
 
@@ -215,7 +222,8 @@ impl Place<'_> {
             let denial = Denial::Fence(Refusal::Forbidden { action });
             return Err(Box::new((denial, Some(matched))));
         }
-        if is_script && rule.sessions.scripts == Scripts::Refuse {
+        // One that only reads can do no harm.
+        if is_script && access == Access::Write && rule.sessions.scripts == Scripts::Refuse {
             return Err(Box::new((Denial::Script, Some(matched))));
         }
         match needs.iter_mut().find(|need| need.matched.resource == matched.resource) {

@@ -120,7 +120,8 @@ impl Session {
         let full;
         if let Some(name) = name {
             if let Err(why) = self.name.set(name) {
-                return self.wrong(&why);
+                let denial = Denial::AsRedis(format!("ERR {why}"));
+                return Err(Box::new(self.problem(denial)));
             }
             full = self.name.full();
             hello.extend([&b"SETNAME"[..], &full]);
@@ -131,8 +132,7 @@ impl Session {
 
     /// The server forgets everything about the connection, also who Palisade is.
     fn reset(&mut self) {
-        self.token = None;
-        self.transaction = None;
+        (self.token, self.transaction) = (None, None);
         self.is_watch_old = true;
         self.counted = self.front.metrics.read_only();
         self.name.reset();
@@ -186,6 +186,11 @@ impl Session {
         let (fences, failed) = fences?;
         if let Some(problem) = failed {
             return Err(problem);
+        }
+        // An older one of this connection's own is no news to it.
+        if let Some(session) = &mut self.token {
+            fences.iter().for_each(|fence| session.forget_one(&fence.bid.resource));
+            self.is_watch_old = true;
         }
         transaction.token = Some(fences);
         transaction.queued += 1;

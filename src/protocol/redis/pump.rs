@@ -52,7 +52,7 @@ impl Session {
                     return Poll::Pending;
                 }
             }
-            if self.client.is_none() {
+            if self.client.is_none() || self.has_hung_up {
                 return Poll::Pending;
             }
             let step = self.requests();
@@ -72,7 +72,8 @@ impl Session {
             }
             let Some(client) = &mut self.client else { continue };
             match self.from_client.poll_receive(client, cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Event::HungUp),
+                Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return Poll::Pending,
             }

@@ -8,9 +8,6 @@ use std::sync::Arc;
 use super::codec::write;
 use crate::fence::{Action, Holder, Mark, Refusal, Resource, Token, TokenError};
 
-/// The word of every error where nobody can tell whether something was done.
-const UNKNOWN: &str = "UNKNOWN";
-
 /// Why Palisade answers in the server's place.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Denial {
@@ -20,6 +17,9 @@ pub(super) enum Denial {
     /// An argument of a command that Palisade itself answers.
     #[error("{0}")]
     Argument(String),
+    /// What Redis itself would answer.
+    #[error("{0}")]
+    AsRedis(String),
     /// A transaction of which a command was refused.
     #[error("transaction discarded because of previous errors")]
     Aborted,
@@ -94,6 +94,8 @@ pub(super) struct Problem {
     pub(super) rule: Option<Arc<str>>,
     pub(super) token: Option<Token>,
     pub(super) command: Option<String>,
+    /// Who asked.
+    pub(super) identity: Option<Arc<str>>,
     pub(super) outcome: Outcome,
 }
 
@@ -120,8 +122,8 @@ impl Outcome {
 
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
-        let (resource, rule, token, command) = (None, None, None, None);
-        Self { denial, resource, rule, token, command, outcome: Outcome::Nothing }
+        let (resource, rule, token, command, identity) = (None, None, None, None, None);
+        Self { denial, resource, rule, token, command, identity, outcome: Outcome::Nothing }
     }
 }
 
@@ -142,11 +144,22 @@ impl Problem {
 
     /// As an error of the protocol.
     pub(super) fn error(&self) -> Vec<u8> {
-        let Row { word, mend, .. } = self.denial.row();
-        // Who is told anything else may take it that nothing was done.
-        let word = if self.outcome == Outcome::Unknown { UNKNOWN } else { word };
+        let mut bytes = Vec::new();
+        if let Denial::AsRedis(text) = &self.denial {
+            write::error(&mut bytes, text);
+            return bytes;
+        }
+        let Row { mut word, mut mend, .. } = self.denial.row();
+        let is_unknown = self.outcome == Outcome::Unknown;
+        if is_unknown {
+            // Whatever the reason is: who reads only the word has to know this.
+            Row { word, mend, .. } = Denial::Unknown.row();
+        }
         let mut text = format!("{word} palisade: {}", self.denial);
         let mut facts = Vec::new();
+        if let Some(identity) = self.identity.as_ref().filter(|_| word == "NOPERM") {
+            facts.push(format!("identity {identity}"));
+        }
         if let Some(resource) = &self.resource {
             facts.push(format!("resource {resource}"));
         }
@@ -163,11 +176,10 @@ impl Problem {
             text.push_str(&format!(" ({})", facts.join(", ")));
         }
         text.push_str("; ");
-        if self.outcome == Outcome::Unknown && !matches!(self.denial, Denial::Unknown) {
-            text.push_str("nobody can tell whether what was sent last was done; ");
+        if is_unknown {
+            text.push_str("nobody can tell whether what was sent last was done: ");
         }
         text.push_str(mend);
-        let mut bytes = Vec::with_capacity(text.len() + 3);
         write::error(&mut bytes, &text);
         bytes
     }
@@ -182,6 +194,7 @@ impl Denial {
                 row("NOPERM", "admin", "use the server itself, or name the identity there")
             }
             Self::Argument(_) => row("ERR", "argument", "PALISADE HELP tells the commands"),
+            Self::AsRedis(_) => row("ERR", "argument", ""),
             Self::Aborted => row("EXECABORT", "aborted", "see the errors before"),
             Self::Ending => row("TRYAGAIN", "ending", "connect again"),
             Self::Everything { .. } => row(

@@ -7,7 +7,7 @@ use super::codec::request::RequestError;
 use super::codec::write;
 use super::commands::{Access, Act};
 use super::fences::{Fence, Fences};
-use super::judge::{Need, Needs, Place, Verdict};
+use super::judge::{Needs, Place, Verdict};
 use super::pending::Look;
 use super::pump::Step;
 use super::refusal::{Denial, Problem};
@@ -330,7 +330,7 @@ impl Session {
         }
         let name = name.to_vec();
         if let Err(why) = self.name.set(&name) {
-            return self.refuse(Denial::Argument(why), None);
+            return self.refuse(Denial::AsRedis(format!("ERR {why}")), None);
         }
         let full = self.name.full();
         let step = self.forward_instead(&[b"CLIENT", b"SETNAME", &full], None);
@@ -369,16 +369,22 @@ impl Session {
             let denial = Denial::Never("this connection monitors: it can only QUIT");
             return Some(Step::Event(Event::End(Box::new(self.problem(denial)))));
         }
-        let why = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-                   context";
-        Some(self.refuse(Denial::Argument(why.to_owned()), None))
+        let name = self.arg(0).map(super::judge::shown).unwrap_or_default().to_lowercase();
+        let begun = match verdict {
+            Verdict::Act(Act::Exec, _) => "EXECABORT Transaction discarded because of:",
+            _ => "ERR",
+        };
+        let text = format!(
+            "{begun} Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+             RESET are allowed in this context"
+        );
+        Some(self.refuse(Denial::AsRedis(text), None))
     }
 
     /// What can only be done with a token, where there is none.
     pub(super) fn lacks_token(&self, needs: &Needs) -> Option<Matched> {
-        let needs_it =
-            |need: &&Need| need.access == Access::Write || need.matched.rule.reads == Reads::Token;
-        let lacking = self.fences_now().is_none().then(|| needs.iter().find(needs_it))??;
+        let of_needs = || needs.iter().find(|need| need.needs_token());
+        let lacking = self.fences_now().is_none().then(of_needs)??;
         Some(lacking.matched.clone())
     }
 
@@ -490,7 +496,8 @@ impl Session {
         }
         match self.request.here() {
             0 => {
-                self.broken = Some(format!("no command within {bytes_max} bytes"));
+                self.broken =
+                    Some(format!("no command within command_bytes_max, {bytes_max} bytes"));
                 Step::Again
             }
             _ => {

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::commands::Commands;
+use super::commands::{Commands, ServerCommand, What};
 use super::farewell::farewell;
 use super::metrics::Metrics;
 use super::name::SessionName;
@@ -184,11 +184,18 @@ async fn learn(control: Arc<Control>, commands: Arc<ArcSwap<Commands>>, upstream
     loop {
         let table = tables.borrow_and_update().clone();
         if let Some(table) = table {
-            match super::commands::ServerCommand::parse(&table) {
+            match ServerCommand::parse(&table) {
                 Ok(server) => {
                     let (checked, differences) = Commands::checked(&server);
-                    for difference in &differences {
+                    let (new, others): (Vec<_>, Vec<_>) = differences
+                        .into_iter()
+                        .partition(|difference| matches!(difference.what, What::New));
+                    for difference in &others {
                         tracing::warn!(%upstream, %difference, "the server has a command otherwise");
+                    }
+                    if !new.is_empty() {
+                        let new = new.len();
+                        tracing::info!(%upstream, new, "commands are known only to the server");
                     }
                     commands.store(checked);
                 }

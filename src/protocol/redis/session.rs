@@ -33,8 +33,10 @@ use crate::rules::Matched;
 pub(super) struct Session {
     pub(super) front: Arc<Front>,
     pub(super) peer: Peer,
-    /// `None` once it has hung up.
+    /// `None` once it is gone.
     pub(super) client: Option<Box<ServerStream>>,
+    /// The client has said all that it has to say.
+    pub(super) has_hung_up: bool,
     pub(super) server: Stream,
     pub(super) from_client: Lane,
     pub(super) from_server: Lane,
@@ -138,7 +140,9 @@ pub(super) enum Event {
     Own(Act),
     /// The connection ends.
     End(Box<Problem>),
-    /// The client has said goodbye, or is gone.
+    /// The client says no more.
+    HungUp,
+    /// The client is gone.
     ClientGone,
     /// The server has closed the connection.
     ServerGone,
@@ -183,6 +187,7 @@ impl Session {
         let mut session = Self {
             peer,
             client: Some(client),
+            has_hung_up: false,
             server: opened.stream,
             from_client: Lane::default(),
             from_server: Lane::new(&opened.rest),
@@ -284,7 +289,11 @@ impl Session {
             Event::Ask(access) => self.ask_for_keys(access).await,
             Event::Own(act) => self.answer_own(act).await,
             Event::End(problem) => self.end(*problem).await,
-            Event::ClientGone => self.client_gone().await,
+            Event::HungUp => self.hung_up().await,
+            Event::ClientGone => {
+                self.client = None;
+                self.hung_up().await
+            }
             Event::ServerGone => self.server_gone().await,
             Event::Quiet => self.wind_up().await,
             Event::Over => self.outranked().await,
@@ -301,7 +310,11 @@ impl Session {
 
     /// A problem of this session.
     pub(super) fn problem(&self, denial: Denial) -> Problem {
-        Problem { token: self.token.as_ref().map(|fences| fences.token), ..denial.into() }
+        Problem {
+            token: self.token.as_ref().map(|fences| fences.token),
+            identity: Some(Arc::clone(&self.peer.identity.name)),
+            ..denial.into()
+        }
     }
 
     /// What became of what was sent and is not answered.

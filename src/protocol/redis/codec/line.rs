@@ -28,7 +28,7 @@ pub(super) struct Header {
 /// Which numbers a line may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// At least 99, at most `u32::MAX`: that is what [`ROOM_BYTES`] counts on.
+    /// At least 999, at most `u32::MAX`: that is what [`header`] and [`ROOM_BYTES`] count on.
     pub(super) max: usize,
     /// Whether -1 is one.
     pub(super) has_null: bool,
@@ -38,17 +38,19 @@ pub(super) struct Bounds {
 /// is right so far, and its end is not there.
 #[inline]
 pub(super) fn header(bytes: &[u8], bounds: Bounds) -> Result<Option<Header>, Fault> {
+    let digit = |byte: u8| usize::from(byte - b'0');
     // Nearly all of them.
-    match *bytes {
-        [_, ones @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            Ok(Some(Header { number: Some(usize::from(ones - b'0')), bytes: 4 }))
-        }
+    let (number, bytes) = match *bytes {
+        [_, ones @ b'0'..=b'9', b'\r', b'\n', ..] => (digit(ones), 4),
         [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            let number = usize::from(tens - b'0') * 10 + usize::from(ones - b'0');
-            Ok(Some(Header { number: Some(number), bytes: 5 }))
+            (digit(tens) * 10 + digit(ones), 5)
         }
-        _ => any_header(bytes, bounds),
-    }
+        [_, hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            (digit(hundreds) * 100 + digit(tens) * 10 + digit(ones), 6)
+        }
+        _ => return any_header(bytes, bounds),
+    };
+    Ok(Some(Header { number: Some(number), bytes }))
 }
 
 fn any_header(bytes: &[u8], bounds: Bounds) -> Result<Option<Header>, Fault> {

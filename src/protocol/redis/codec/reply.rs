@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::line::{Body, Bounds, Fault, Partial};
+use super::line::{self, Body, Bounds, Fault, Partial};
 use super::request::{BULK_BYTES_MAX, Byte};
 
 #[cfg(test)]
@@ -17,6 +17,8 @@ pub const ELEMENTS_MAX: usize = u32::MAX as usize;
 
 /// Bytes at the front of a line that are looked at one by one, because most lines end there.
 const SHORT_LINE_BYTES: usize = 8;
+
+const BULK: Bounds = Bounds { max: BULK_BYTES_MAX, has_null: true };
 
 /// Bytes that are no reply. After them nobody knows where the next one begins, so the session has
 /// to end.
@@ -151,6 +153,12 @@ impl Replies {
                 return Ok(Step { bytes: at, is_end: false });
             }
             let (count, is_end) = match self.place {
+                Place::Value if rest[0] == b'$' && self.partial.is_empty() => {
+                    match self.plain(rest) {
+                        (0, _) => self.value(rest)?,
+                        plain => plain,
+                    }
+                }
                 Place::Value => self.value(rest)?,
                 Place::Body(body) => self.body(body, rest)?,
                 Place::Line { seen } => self.line(rest, seen)?,
@@ -182,6 +190,27 @@ impl Replies {
         true
     }
 
+    /// The bulk strings at the front that are wholly there: all but the last of their level, or
+    /// that one. The short way through most replies; where there is none (also for what is
+    /// wrong), [`Replies::value`] decides.
+    #[inline]
+    fn plain(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let Some(left) = self.open.last_mut().filter(|left| **left > 1) else {
+            let count = whole_bulk(bytes);
+            return (count, count > 0);
+        };
+        let (mut at, mut count) = (0, *left);
+        while count > 1 {
+            match whole_bulk(&bytes[at..]) {
+                0 => break,
+                more => at += more,
+            }
+            count -= 1;
+        }
+        *left = count;
+        (at, false)
+    }
+
     #[inline]
     fn value(&mut self, bytes: &[u8]) -> Result<(usize, bool), ReplyError> {
         let tag = self.partial.first().unwrap_or(bytes[0]);
@@ -206,7 +235,7 @@ impl Replies {
 
     #[inline]
     fn bulk(&mut self, bytes: &[u8], has_null: bool) -> Result<(usize, bool), ReplyError> {
-        let bounds = Bounds { max: BULK_BYTES_MAX, has_null };
+        let bounds = Bounds { has_null, ..BULK };
         let Some((number, count)) = self.header(bytes, bounds)? else {
             return Ok((bytes.len(), false));
         };
@@ -287,5 +316,19 @@ impl Replies {
             // `end` is the place of a byte.
             [] => Ok((end, false)),
         }
+    }
+}
+
+/// Bytes of the bulk string at the front; 0 if it is none, or not plainly there.
+#[inline]
+fn whole_bulk(bytes: &[u8]) -> usize {
+    if bytes.first() != Some(&b'$') {
+        return 0;
+    }
+    let Ok(Some(header)) = line::header(bytes, BULK) else { return 0 };
+    let end = header.bytes + header.number.unwrap_or(0);
+    match bytes.get(end..end + 2) {
+        Some(b"\r\n") if header.number.is_some() => end + 2,
+        _ => 0,
     }
 }

@@ -84,7 +84,8 @@ pub(super) fn check(
 
 /// Takes the server's word where it is stricter.
 fn compare(command: &mut Command, said: &ServerCommand) -> Option<What> {
-    if let (Keys::Container { .. }, false) = (&command.keys, said.subcommands.is_empty()) {
+    let is_container = matches!(command.keys, Keys::Container { .. });
+    if is_container && !said.subcommands.is_empty() {
         return None;
     }
     command.arity = i32::try_from(said.arity).unwrap_or(command.arity);
@@ -96,7 +97,8 @@ fn compare(command: &mut Command, said: &ServerCommand) -> Option<What> {
         Kind::Session(Act::Watch | Act::Subscribe) => true,
         Kind::Admin | Kind::Session(_) | Kind::Refused(_) => return None,
     };
-    if !command.keys.agree(said) {
+    // What has become a container may do more than it did.
+    if !command.keys.agree(said) || !is_container && !said.subcommands.is_empty() {
         command.keys = if is_watched {
             Keys::Everything(Access::Read, Reach::Instance)
         } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::keys::Keys;
-use super::touches::{Access, Finding, Reach, Touches};
+use super::touches::{Access, Finding, Key, Reach, Touches};
 
 /// How a command counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +93,18 @@ impl Command {
             Keys::None => Finding::Touches(Touches::default(), false),
             Keys::Range(range) => range.find(count, &arg),
             keys => keys.find(count, &arg),
+        }
+    }
+
+    /// The one key of a request of `count` arguments, where it has one at a fixed place and touches
+    /// nothing else: what most requests are, found without looking at them. `None`: ask
+    /// [`Self::touches`].
+    #[inline]
+    #[must_use]
+    pub fn only_key(&self, count: usize) -> Option<Key> {
+        match &self.keys {
+            Keys::Range(range) if self.takes(count) => range.only(count),
+            _ => None,
         }
     }
 

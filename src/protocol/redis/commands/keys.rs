@@ -161,6 +161,13 @@ impl Range {
         Finding::Touches(touches, false)
     }
 
+    /// The key, if there can only be one.
+    #[inline]
+    pub(super) fn only(self, count: usize) -> Option<Key> {
+        let is_one = self.last >= 0 && self.last.unsigned_abs() == self.first && self.first < count;
+        is_one.then_some(Key { index: self.first, access: self.access, database: None })
+    }
+
     /// Arguments come in their order, so the last key is the one to look for.
     #[inline]
     fn is_here<'a>(

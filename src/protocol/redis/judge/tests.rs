@@ -145,7 +145,7 @@ fn a_rule_may_refuse_scripts() {
     let rules = [rule("*", "all", |rule| rule.sessions.scripts = Scripts::Refuse)];
     assert_eq!(judged(&rules, "w", "EVAL x 1 a", 4), "NOPERM script");
     assert_eq!(judged(&rules, "w", "EVAL x 0", 3), "NOPERM script");
-    assert_eq!(judged(&rules, "w", "FCALL_RO f 1 a", 4), "NOPERM script");
+    assert_eq!(judged(&rules, "w", "FCALL_RO f 1 a", 4), "r all");
     assert_eq!(judged(&rules, "w", "SET a 1", 3), "w all");
 }
 

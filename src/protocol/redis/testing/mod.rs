@@ -35,7 +35,7 @@ exec >>"$0/log" 2>&1
 "$@" </dev/null &
 echo $! >"$0/pid.new" && mv "$0/pid.new" "$0/pid"
 read -r _
-kill -KILL "$(cat "$0/pid")"
+kill -KILL $!
 wait
 [ -e "$0/keep" ] || rm -rf -- "$0"
 "#;
@@ -95,7 +95,12 @@ impl Server {
         }
         let replica = Self::start_with(&settings);
         let until = Instant::now() + PATIENCE;
-        while !replica.info_now("replication").contains("master_link_status:up") {
+        // It has all, but is sent nothing more before it has said so.
+        let online = format!("port={},state=online", replica.port());
+        let is_up = |info: String| info.contains("master_link_status:up");
+        while !is_up(replica.info_now("replication"))
+            || !self.info_now("replication").contains(&online)
+        {
             assert!(Instant::now() < until, "the replica does not follow");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -288,7 +293,15 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = std::fs::read_to_string(self.dir.join("pid")).expect("it was started");
+        let until = Instant::now() + PATIENCE;
+        let pid = loop {
+            // The server may be ready before its shell has written it.
+            if let Ok(pid) = std::fs::read_to_string(self.dir.join("pid")) {
+                break pid;
+            }
+            assert!(Instant::now() < until, "it was not started");
+            std::thread::sleep(Duration::from_millis(1));
+        };
         let pid = pid.trim().parse().ok().and_then(Pid::from_raw).expect("a process");
         kill_process(pid, signal).expect("it is there");
     }

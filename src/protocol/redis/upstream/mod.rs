@@ -7,6 +7,8 @@ mod login;
 mod sentinel;
 mod server;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use connect::{Connector, Opened};

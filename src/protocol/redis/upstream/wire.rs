@@ -47,6 +47,14 @@ impl Batch {
         Self::default()
     }
 
+    /// Commands that are bytes already.
+    #[cfg(test)]
+    pub(super) fn of_bytes(bytes: Vec<u8>, count: usize) -> Self {
+        let mut batch = Self(vec![Zeroizing::new(bytes)]);
+        batch.0.resize_with(count, Zeroizing::default);
+        batch
+    }
+
     pub(super) fn push(&mut self, command: &[&[u8]]) {
         let args: Zeroizing<Vec<Vec<u8>>> =
             Zeroizing::new(command.iter().map(|it| it.to_vec()).collect());

@@ -112,6 +112,7 @@ fn what_is_none() {
     refused(b"-a much longer line\n", Ending { found: b'\n' });
     refused(b"*1\r\n>", Push);
     refused(b"|0\r\n>", Push);
+    assert_eq!(walk(b"*2\r\n$-1\r\n\r\n", 99), Err(Type { found: b'\r' }));
     assert_eq!(walk(b"%4294967295\r\n|4294967295\r\n", 99), Ok((26, false)));
 }
 

@@ -88,8 +88,12 @@ impl Passing {
         }
         let header = self.partial.header(bytes, LENGTH).map_err(RequestError::of_bulk)?;
         let Some(header) = header else { return Ok(bytes.len()) };
-        let body = Body::new(header.number.unwrap_or(0));
-        self.place = Place::Body { body, left: left - 1 };
+        let (len, left) = (header.number.unwrap_or(0), left - 1);
+        if let Some(b"\r\n") = bytes.get(header.bytes + len..header.bytes + len + 2) {
+            self.place = Self::behind(left);
+            return Ok(header.bytes + len + 2);
+        }
+        self.place = Place::Body { body: Body::new(len), left };
         Ok(header.bytes)
     }
 

@@ -99,6 +99,13 @@ fn the_stricter_word_counts() {
     check(&["sort -2 write 1 1 1"], "SORT a", Some(What::Keys), true, Write);
     check(&["keys 2 readonly 1 1 1"], "KEYS *", Some(What::Keys), true, Write);
     check(&["time 1 fast 1 1 1"], "TIME", Some(What::Keys), true, Write);
+    check(
+        &["time -1 fast 0 0 0", "time|set 3 write 0 0 0"],
+        "TIME SET 1",
+        Some(What::Keys),
+        true,
+        Write,
+    );
     // It does not list them: the name may be another command's.
     check(&[], "GET a", None, true, Write);
     check(&[], "ECHO a", None, true, Write);

@@ -1,5 +1,6 @@
 //! Tests of how commands count, made from docs/redis-commands.md.
 
+mod chance;
 mod checked;
 mod effects;
 mod parse;

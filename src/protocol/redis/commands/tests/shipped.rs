@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::rows::rows;
 use crate::protocol::redis::commands::{
-    Access, Command, Commands, Finding, Kind, Reach, keys::Keys,
+    Access, Command, Commands, Finding, Kind, Reach, Touches, keys::Keys,
 };
 
 #[test]
@@ -60,6 +60,23 @@ fn what_is_bound_keeps_to_it() {
 }
 
 #[test]
+fn the_only_key_is_all_that_is_touched() {
+    let commands = Commands::shipped();
+    let mut only = 0;
+    for row in rows() {
+        let command = row.command(&commands).expect("a known command");
+        let Some(key) = command.only_key(row.args.len()) else { continue };
+        only += 1;
+        let touches = Touches { keys: [key].as_slice().into(), everything: None };
+        assert_eq!(row.find(&commands), Some(Finding::Touches(touches, false)), "{}", row.line);
+        assert_eq!(command.only_key(1), None);
+    }
+    assert!(only > 150, "{only}");
+    let dump = commands.find(b"DUMP", None).expect("it is known");
+    assert_eq!((dump.only_key(3), dump.only_key(2).map(|key| key.index)), (None, Some(1)));
+}
+
+#[test]
 fn names_are_found_in_any_case() {
     let commands = Commands::shipped();
     let find = |name: &str, second: Option<&str>| {
@@ -112,7 +129,7 @@ fn what_the_server_refuses_is_malformed() {
         "ZUNION 0 a",
         "ZUNION 3 a b",
         "ZUNIONSTORE dst 0 a",
-        "LMPOP 2 a LEFT",
+        "LMPOP 3 a LEFT",
         "BLMPOP 1 3 a LEFT",
         "MSETEX 2 a 1 b",
         "MSETEX 4294967295 a 1 b",
@@ -126,7 +143,7 @@ fn what_the_server_refuses_is_malformed() {
         "SORT a STORE",
         "SORT a BY",
         "SORT a LIMIT 0",
-        "SORT a LIMIT 0 STORE",
+        "SORT a LIMIT 0 STORE dst",
         "SORT_RO a STORE b",
         "GEORADIUS a 1 2 3 m STORE",
         "GEORADIUS a 1 2 3 m COUNT",

@@ -36,12 +36,11 @@ pub struct Change {
     pub from: Arc<ServerId>,
     /// The server now.
     pub to: Arc<ServerId>,
-    /// How far the primary before was seen to have come, in bytes of its replication history.
+    /// How far the primary before was seen to have written, in bytes of its replication history.
     pub expected_offset: u64,
     /// How far of that the one now goes, where it can be told.
     pub found_offset: Option<u64>,
-    /// Bytes of that history that are missing, at least; `None` where it cannot be told. They
-    /// are mostly writes, with what a primary tells its replicas besides.
+    /// Bytes of that history that are missing, as far as was looked; `None` where it cannot be told.
     pub lost_bytes: Option<u64>,
 }
 
@@ -71,6 +70,7 @@ impl Witness {
             return;
         }
         let finding = before.is_in(&now, is_same);
+        let now = if is_same { now.after(before) } else { now };
         if !is_same {
             let kind = match from.endpoint == server.endpoint {
                 true => ChangeKind::Restarted,
@@ -89,7 +89,7 @@ impl Witness {
     fn tell(&self, kind: ChangeKind, to: &Arc<ServerId>, finding: Finding) {
         let Some((from, before)) = &self.last else { return };
         let (expected_offset, found_offset) = match finding {
-            Finding::Kept => (before.offset(), None),
+            Finding::Kept => (before.written(), None),
             Finding::Lost { expected, found } => (expected, found),
             Finding::Unknown { expected } => (expected, None),
         };

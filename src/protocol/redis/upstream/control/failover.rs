@@ -4,6 +4,9 @@
 //! server that becomes the primary begins a new history, and says of which one it goes on, and from
 //! which offset. If that lies before what the old primary was seen to have, writes are lost.
 //!
+//! Not all that is counted is a write: a primary and its Sentinels tell the replicas something
+//! every few seconds, and to the end. So what counts is how far it had come when it was last seen to have written.
+//!
 //! What is seen is as old as the last look: what was written since then may be lost besides.
 //! A primary that never had a replica counts nothing; then only the restart is seen.
 
@@ -17,6 +20,10 @@ pub(super) struct Seen {
     history: String,
     /// `master_repl_offset`.
     offset: u64,
+    /// That of the first look after its last write, as far as it was looked at.
+    written: u64,
+    /// `rdb_changes_since_last_save`, which counts writes, and `rdb_last_save_time`.
+    writes: (u64, u64),
     /// The history that it has gone on from, and the offset from which on it is another one:
     /// `master_replid2`, `second_repl_offset`.
     earlier: Option<(String, u64)>,
@@ -37,8 +44,17 @@ pub(super) enum Finding {
 }
 
 impl Seen {
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
+    /// How far it had come at its last write.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Of two looks at one process, this is the later one.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        if self.history == before.history && self.writes == before.writes {
+            self.written = before.written.min(self.offset);
+        }
+        self
     }
 
     /// From INFO replication and INFO persistence.
@@ -46,17 +62,19 @@ impl Seen {
         let is_primary = field(replication, "role")? == "master";
         let history = field(replication, "master_replid")?.to_owned();
         let offset = field(replication, "master_repl_offset")?.parse().ok()?;
+        let count = |name| field(persistence, name).and_then(|it| it.parse().ok()).unwrap_or(0);
+        let writes = (count("rdb_changes_since_last_save"), count("rdb_last_save_time"));
         let earlier = field(replication, "second_repl_offset").and_then(|it| it.parse().ok());
         // -1 where there is none.
         let earlier = earlier.and_then(|offset: i64| u64::try_from(offset).ok());
         let earlier = field(replication, "master_replid2").map(str::to_owned).zip(earlier);
         let is_logged = field(persistence, "aof_enabled") == Some("1");
-        Some(Self { is_primary, history, offset, earlier, is_logged })
+        Some(Self { is_primary, history, offset, written: offset, writes, earlier, is_logged })
     }
 
     /// Whether all that this one had is in `now`, which was seen later, of the same process or another.
     pub(super) fn is_in(&self, now: &Self, is_same_process: bool) -> Finding {
-        let expected = self.offset;
+        let expected = self.written;
         let found = if now.history == self.history {
             now.offset
         } else {
@@ -84,7 +102,9 @@ mod tests {
 
     fn seen(history: &str, offset: u64, earlier: Option<(&str, u64)>) -> Seen {
         let earlier = earlier.map(|(history, offset)| (history.to_owned(), offset));
-        Seen { is_primary: true, history: history.to_owned(), offset, earlier, is_logged: false }
+        let history = history.to_owned();
+        let (is_primary, is_logged, written, writes) = (true, false, offset, (0, 0));
+        Seen { is_primary, history, offset, written, writes, earlier, is_logged }
     }
 
     #[test]
@@ -111,6 +131,23 @@ mod tests {
         check(&Seen { is_logged: true, ..seen("b", 0, None) }, false, unknown);
         let never_counted = seen("a", 0, None).is_in(&seen("b", 0, None), false);
         assert_eq!(never_counted, Finding::Unknown { expected: 0 });
+    }
+
+    #[test]
+    fn what_is_no_write_is_no_loss() {
+        let look = |offset, writes| Seen { writes, ..seen("a", offset, None) };
+        let written = |first: Seen, second: Seen| second.after(&first).written();
+        assert_eq!(written(look(100, (5, 9)), look(150, (5, 9))), 100);
+        assert_eq!(written(look(100, (5, 9)), look(150, (6, 9))), 150);
+        assert_eq!(written(look(100, (5, 9)), look(150, (5, 10))), 150);
+        assert_eq!(
+            written(look(100, (5, 9)), Seen { writes: (5, 9), ..seen("b", 150, None) }),
+            150
+        );
+        let before = look(150, (5, 9)).after(&look(100, (5, 9)));
+        assert_eq!(before.is_in(&seen("b", 900, Some(("a", 101))), false), Finding::Kept);
+        let lost = Finding::Lost { expected: 100, found: Some(99) };
+        assert_eq!(before.is_in(&seen("b", 900, Some(("a", 100))), false), lost);
     }
 
     #[test]

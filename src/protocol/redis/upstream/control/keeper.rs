@@ -137,6 +137,9 @@ impl Keeper {
                 if let Err(end) = self.look(held).await {
                     return end;
                 }
+                if !held.is_primary {
+                    self.kill_elsewhere(Some(&held.server)).await;
+                }
                 check = Instant::now() + self.upstream().check_interval;
             }
             if held.server.view < self.shared.connector.view()
@@ -164,7 +167,6 @@ impl Keeper {
             self.shared.primary.send_replace(None);
             let host = &held.server.host;
             self.complaint.say(&format!("{host} is a replica; is a failover under way?"));
-            self.kill_elsewhere(Some(&held.server)).await;
             return Ok(());
         }
         if self.shared.swept.borrow().is_none() {

@@ -139,6 +139,10 @@ impl Control {
         if command.iter().map(|it| it.len()).sum::<usize>() > KEYS_BYTES_MAX {
             return Err(KeysError::TooLong);
         }
+        if command.len() < 2 {
+            // The server refuses to be asked for a bare name.
+            return Ok(Vec::new());
+        }
         let words: [&[u8]; 2] = [b"COMMAND", b"GETKEYS"];
         let command = words.iter().chain(command).map(|it| it.to_vec()).collect();
         let answer = asks::ask(&self.asks, None, command, KEYS_TIMEOUT).await;

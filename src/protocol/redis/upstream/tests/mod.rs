@@ -1,0 +1,7 @@
+//! Against real servers.
+
+mod control;
+mod failover;
+mod login;
+mod rig;
+mod sentinel;
