@@ -108,8 +108,8 @@ async fn each_refusal_has_its_word() {
         ("leader-b", "token=", "BADTOKEN", &[]),
         ("leader-b", "token=-1", "BADTOKEN", &[]),
         ("leader-b", "token=34,token=35", "BADTOKEN", &[]),
-        ("follower", "token=34", "NOPERM", &["redis", "raise"]),
-        ("reader", "token=34", "NOPERM", &["redis", "write"]),
+        ("follower", "token=34", "NOPERM", &["redis", "follower"]),
+        ("reader", "token=34", "NOPERM", &["redis", "reader"]),
         ("stranger", "token=34", "NOPERM", &["redis"]),
     ];
     for (who, user, word, parts) in cases {

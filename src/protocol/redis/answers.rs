@@ -3,7 +3,7 @@
 use super::codec::write::{self, Protocol};
 use super::pending::{Entry, Look};
 use super::pump::Step;
-use super::refusal::Denial;
+use super::refusal::{Denial, Outcome, Problem};
 use super::session::{Event, Mode, Phase, Reply, Session};
 
 /// What the server says to a command that waited, when it was told to wait no more.
@@ -87,7 +87,9 @@ impl Session {
                     Some(Entry::Replace(bytes)) => self.to_client.extend_from_slice(bytes),
                     // It waited in vain, because it was told to stop.
                     _ => {
-                        let error = self.over().error();
+                        // Nothing of it is done: that is what the server has said.
+                        let problem = Problem { outcome: Outcome::Nothing, ..self.over() };
+                        let error = problem.error();
                         self.to_client.extend_from_slice(&error);
                         self.is_told = true;
                     }

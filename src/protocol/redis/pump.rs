@@ -107,13 +107,13 @@ impl Session {
                 self.to_client.clear();
             }
             let step = self.answers();
-            if !self.from_server.cleared().is_empty() || !self.to_client.is_empty() {
-                continue;
+            // It is said once only. What has been cleared for the client is sent before the end.
+            if let Step::Event(event) = step {
+                return Poll::Ready(event);
             }
-            match step {
-                Step::Event(event) => return Poll::Ready(event),
-                Step::Again | Step::More => {}
-                Step::Wait => continue,
+            let is_all_sent = self.from_server.cleared().is_empty() && self.to_client.is_empty();
+            if !is_all_sent || matches!(step, Step::Wait) {
+                continue;
             }
             match self.from_server.poll_receive(&mut self.server, cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ServerGone),
