@@ -29,8 +29,13 @@ pub struct Errand {
 /// How it gets to the server.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Way {
-    Palisade { address: std::net::SocketAddr, door: Door },
-    Socket(PathBuf),
+    Palisade {
+        address: std::net::SocketAddr,
+        door: Door,
+    },
+    Naive(PathBuf),
+    /// The server itself.
+    Direct(PathBuf),
 }
 
 /// A point of a leader's life.

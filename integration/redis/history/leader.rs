@@ -91,7 +91,9 @@ async fn enter(errand: &mut Errand, chance: &mut Chance) -> Wire {
 async fn connect(way: &Way) -> Option<Wire> {
     let stream = match way {
         Way::Palisade { address, door } => door.tls(*address).await.ok()?,
-        Way::Socket(path) => Box::new(tokio::net::UnixStream::connect(path).await.ok()?) as _,
+        Way::Naive(path) | Way::Direct(path) => {
+            Box::new(tokio::net::UnixStream::connect(path).await.ok()?) as _
+        }
     };
     Some(Wire::raw(stream))
 }
@@ -101,8 +103,8 @@ fn words(errand: &Errand, chance: &mut Chance) -> Vec<String> {
     let key = key(errand.resource, "log");
     let user = format!("token={},key={key}", errand.token);
     let line = match (&errand.way, chance.within(0..=2)) {
-        (Way::Socket(_), _) => format!("AUTH {PASSWORD}"),
-        (_, 0) => format!("AUTH {user} x"),
+        (Way::Direct(_), _) => format!("AUTH {PASSWORD}"),
+        (Way::Naive(_), _) | (_, 0) => format!("AUTH {user} x"),
         (_, 1) => format!("HELLO 3 AUTH {user} x"),
         _ => format!("PALISADE TOKEN {} {key}", errand.token),
     };
@@ -157,7 +159,7 @@ impl Leader {
     }
 
     /// Whether Palisade is in front.
-    pub fn is_fenced(&self) -> bool {
+    pub fn has_palisade(&self) -> bool {
         matches!(self.errand.way, Way::Palisade { .. })
     }
 

@@ -121,7 +121,7 @@ impl Leader {
         let write = self.begin("exec");
         let (before, value) = (self.counter, self.counted(&write));
         let mut lines = vec![vec!["MULTI".to_owned()]];
-        if self.is_fenced() && self.chance.percent(50) {
+        if self.has_palisade() && self.chance.percent(50) {
             let token = self.errand.token.to_string();
             lines.push(["PALISADE", "TOKEN", &token].map(str::to_owned).to_vec());
         }
