@@ -19,6 +19,8 @@ pub struct Leader {
     pub wire: Wire,
     /// What it believes the counter to be.
     pub counter: u64,
+    /// It was told that others lead.
+    pub is_fenced: bool,
     made: u32,
     settled: u32,
 }
@@ -41,7 +43,8 @@ fn end(why: impl ToString) -> ! {
 pub async fn lead(mut errand: Errand) {
     let mut chance = Chance::of(errand.seed, &[u64::from(errand.resource), errand.token]);
     let wire = enter(&mut errand, &mut chance).await;
-    let mut leader = Leader { errand, chance, wire, counter: 0, made: 0, settled: 0 };
+    let mut leader =
+        Leader { errand, chance, wire, counter: 0, is_fenced: false, made: 0, settled: 0 };
     loop {
         let is_open = leader.open().await;
         if is_open.is_some() {
@@ -203,20 +206,24 @@ impl Leader {
         self.wire.send(&command(arguments)).await;
     }
 
+    pub fn heed(&mut self, answer: Option<&Value>) {
+        self.is_fenced |= matches!(answer, Some(Value::Error(told)) if word(told) == "FENCED");
+    }
+
     /// The answers to those writes, one each; true if all are applied. `None`: the session is
     /// over.
     pub async fn settle(&mut self, writes: &[String]) -> Option<bool> {
-        let (mut is_good, mut is_over, mut is_fenced) = (true, false, false);
+        let (mut is_good, mut is_over) = (true, false);
         for write in writes {
             let answer = self.wire.answer().await;
             is_over = answer.is_none();
             let fate = match &answer {
                 // The last word is for all that has no answer.
-                None if is_fenced => Fate::NotApplied,
+                None if self.is_fenced => Fate::NotApplied,
                 None => Fate::Unknown,
                 Some(value) => fate(value),
             };
-            is_fenced |= matches!(&answer, Some(Value::Error(told)) if word(told) == "FENCED");
+            self.heed(answer.as_ref());
             is_good &= fate == Fate::Applied;
             self.told(write, fate);
         }

@@ -142,15 +142,14 @@ impl Leader {
         self.stop_at(Point::InMulti);
         self.send(&[if is_given_up { "DISCARD" } else { "EXEC" }]).await;
         self.stop_at(Point::ExecSent);
-        let mut is_fenced = false;
         // Whatever is refused aborts it, and EXEC's own answer tells so.
         for _ in lines.iter().filter(|_| is_at_once) {
             let answer = self.wire.answer().await;
-            is_fenced |= matches!(&answer, Some(Value::Error(told)) if word(told) == "FENCED");
+            self.heed(answer.as_ref());
         }
         let answer = self.wire.answer().await;
         let fate = match &answer {
-            None if is_fenced => Fate::NotApplied,
+            None if self.is_fenced => Fate::NotApplied,
             None => Fate::Unknown,
             // Somebody has written to what it watches.
             Some(Value::Null) => Fate::NotApplied,
@@ -201,9 +200,16 @@ impl Leader {
         let queue = self.key("queue");
         if self.is_due() == Some(Point::InPop) {
             // So that it has to wait.
-            while self.got("pop", &["LPOP", &queue], None).await? {}
+            while self.got("pop", &["LPOP", &queue], &[]).await? {}
         }
-        self.got("pop", &["BLPOP", &queue, POP_SECONDS], Some(Point::InPop)).await?;
+        // Now and then it comes right behind a write.
+        let mut ahead = Vec::new();
+        if self.chance.percent(40) {
+            let write = self.begin("append");
+            self.send(&["RPUSH", &self.key("log"), &self.entry(&write)]).await;
+            ahead.push(write);
+        }
+        self.got("pop", &["BLPOP", &queue, POP_SECONDS], &ahead).await?;
         Some(true)
     }
 
@@ -211,22 +217,30 @@ impl Leader {
     async fn take(&mut self) -> Option<bool> {
         let (jobs, taken) = (self.key("jobs"), self.key("taken"));
         if self.is_due() == Some(Point::InMove) {
-            while self.got("take", &["LMOVE", &jobs, &taken, "LEFT", "RIGHT"], None).await? {}
+            while self.got("take", &["LMOVE", &jobs, &taken, "LEFT", "RIGHT"], &[]).await? {}
         }
         let words = ["BLMOVE", &jobs, &taken, "LEFT", "RIGHT", POP_SECONDS];
-        self.got("take", &words, Some(Point::InMove)).await?;
+        self.got("take", &words, &[]).await?;
         Some(true)
     }
 
-    /// Whether it got something. `None`: the session is over.
-    async fn got(&mut self, kind: &str, words: &[&str], point: Option<Point>) -> Option<bool> {
+    /// Whether it got something; `ahead` is what was sent before and is not answered yet.
+    /// `None`: the session is over.
+    async fn got(&mut self, kind: &str, words: &[&str], ahead: &[String]) -> Option<bool> {
         let write = self.begin(kind);
         self.send(words).await;
-        if let Some(point) = point {
-            self.stop_at(point);
+        match words[0] {
+            "BLPOP" => self.stop_at(Point::InPop),
+            "BLMOVE" => self.stop_at(Point::InMove),
+            _ => {}
         }
-        let answer = self.wire.answer().await;
+        let is_good = self.settle(ahead).await;
+        let answer = match is_good {
+            Some(_) => self.wire.answer().await,
+            None => None,
+        };
         match &answer {
+            None if self.is_fenced => self.told(&write, Fate::NotApplied),
             None => self.told(&write, Fate::Unknown),
             Some(Value::Null) => self.told(&write, Fate::NotApplied),
             Some(Value::Bulk(_)) => self.popped(&write, answer.as_ref()?.to_string()),
@@ -241,7 +255,7 @@ impl Leader {
             }
         }
         let is_error = matches!(&answer, Some(Value::Error(_)));
-        if is_error {
+        if is_error || is_good == Some(false) {
             self.open().await?;
         }
         answer.map(|answer| !matches!(answer, Value::Null | Value::Error(_)))
