@@ -162,18 +162,27 @@ fn the_example_is_valid_and_shows_the_defaults() {
 }
 
 #[test]
-fn the_least_for_postgresql_is_valid() {
-    let page = include_str!("../../../docs/deploy.md");
+fn what_the_pages_show_is_valid() {
+    let least = "ledger.embedded.path = \"ledger.redb\"\n";
+    valid(least, include_str!("../../../docs/deploy.md"));
+    valid("", include_str!("../../../docs/redis.md"));
+}
+
+/// The first configuration of a page, behind these lines.
+fn valid(before: &str, page: &str) {
     let (_, block) = page.split_once("```toml\n").expect("a block");
     let (text, _) = block.split_once("```").expect("its end");
     let fixture = Fixture::new();
     for name in ["server.pem", "server.key", "ca.pem"] {
         fixture.put(&format!("tls/{name}"), &fixture.read(name));
     }
-    fixture.put("tls/database-ca.pem", &fixture.read("ca.pem"));
-    fixture.put("secrets/palisade", "hush\n");
-    fixture.put("secrets/orders", "hush\n");
-    let text = format!("ledger.embedded.path = \"ledger.redb\"\n{text}");
+    for name in ["database-ca", "redis-ca"] {
+        fixture.put(&format!("tls/{name}.pem"), &fixture.read("ca.pem"));
+    }
+    for name in ["palisade", "orders", "redis"] {
+        fixture.put(&format!("secrets/{name}"), "hush\n");
+    }
+    let text = format!("{before}{text}");
     let (config, warnings) = fixture.parse(&text).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
     });
