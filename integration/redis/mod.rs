@@ -3,6 +3,7 @@
 //! | file | what Palisade is held against |
 //! |---|---|
 //! | `direct` | nothing: the rig itself, on the server alone |
+//! | `history` | every fault at every point of a write: the checker |
 //! | `same` | the answers of the server itself, to the same commands |
 //! | `session` | one client connection is one connection to the server |
 //! | `tokens` | how a token comes, and how each refusal looks |
@@ -20,6 +21,7 @@ mod door;
 mod failover;
 mod library;
 mod resources;
+mod history;
 mod same;
 mod session;
 mod slow;

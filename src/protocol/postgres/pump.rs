@@ -107,12 +107,15 @@ impl Session {
                 self.to_client.clear();
             }
             let step = self.answers();
+            // It comes once: what may still go on goes on after it, or with the last words.
+            if let Step::Event(event) = step {
+                return Poll::Ready(event);
+            }
             if !self.from_server.cleared().is_empty() || !self.to_client.is_empty() {
                 continue;
             }
             match step {
-                Step::Event(event) => return Poll::Ready(event),
-                Step::Again | Step::More => {}
+                Step::Again | Step::More | Step::Event(_) => {}
                 Step::Wait => return Poll::Pending,
             }
             match self.from_server.lane.poll_receive(&mut self.server, cx) {

@@ -3,7 +3,7 @@
 use super::codec::write::{self, Protocol};
 use super::pending::{Entry, Look};
 use super::pump::Step;
-use super::refusal::Denial;
+use super::refusal::{Denial, Outcome, Problem};
 use super::session::{Event, Mode, Phase, Reply, Session};
 
 /// What the server says to a command that waited, when it was told to wait no more.
@@ -87,8 +87,8 @@ impl Session {
                     Some(Entry::Replace(bytes)) => self.to_client.extend_from_slice(bytes),
                     // It waited in vain, because it was told to stop.
                     _ => {
-                        let error = self.over().error();
-                        self.to_client.extend_from_slice(&error);
+                        let problem = Problem { outcome: Outcome::Nothing, ..self.over() };
+                        self.to_client.extend_from_slice(&problem.error());
                         self.is_told = true;
                     }
                 }
@@ -107,6 +107,8 @@ impl Session {
         match self.pending.first() {
             Some(Entry::Look(Look::Subscriptions(nonce))) => pong(open, nonce),
             _ if open[0] == b'>' => Front::Is(Reply::Aside),
+            // RESET ends subscriptions, and is answered like no message.
+            Some(Entry::Look(Look::Reset)) if open[0] == b'+' => Front::Is(Reply::Passes),
             _ if self.mode == Mode::Subscribed => Front::Is(Reply::Aside),
             Some(Entry::Pass(_)) => Front::Is(Reply::Passes),
             Some(Entry::Look(Look::Blocking)) if self.phase != Phase::Open => {

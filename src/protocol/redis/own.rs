@@ -207,7 +207,10 @@ impl Session {
     ) -> Result<(Fences, Option<Box<Problem>>), Box<Problem>> {
         let token = match String::from_utf8_lossy(token).parse::<Token>() {
             Ok(token) => token,
-            Err(error) => return Err(Box::new(self.problem(Denial::TokenMalformed(error)))),
+            Err(error) => {
+                let denial = Denial::TokenMalformed(shown(token), error);
+                return Err(Box::new(self.problem(denial)));
+            }
         };
         let matched = match keys {
             [] => self.front.listener.rules.sole(None).ok().flatten().into_iter().collect(),

@@ -118,9 +118,9 @@ impl Pending {
         self.entries.len()
     }
 
-    /// Whether what the server does now waits for somebody else.
+    /// Whether the last request may wait for somebody else. Nothing is sent behind it.
     pub(super) fn is_blocked(&self) -> bool {
-        matches!(self.first(), Some(Entry::Look(Look::Blocking)))
+        matches!(self.entries.back(), Some(Entry::Look(Look::Blocking)))
     }
 }
 

@@ -64,8 +64,8 @@ pub(super) enum Denial {
         bytes_max: usize,
     },
     /// The token cannot be read.
-    #[error("token: {0}")]
-    TokenMalformed(TokenError),
+    #[error("token \"{0}\": {1}")]
+    TokenMalformed(String, TokenError),
     /// There is none where one is needed.
     #[error("{0} needs a token")]
     TokenRequired(&'static str),
@@ -220,7 +220,7 @@ impl Denial {
             Self::TooLong { .. } => {
                 row("NOPERM", "too_long", "send fewer keys at once, or raise command_bytes_max")
             }
-            Self::TokenMalformed(_) => {
+            Self::TokenMalformed(..) => {
                 row("BADTOKEN", "token_malformed", "send a decimal number such as 42")
             }
             Self::TokenRequired(_) => row(

@@ -22,6 +22,10 @@ use crate::net::connect::ConnectorError;
 use crate::net::listen::Connection;
 use crate::telemetry::RateLimit;
 
+/// How often a command is told to wait no more that the server may not have come to yet.
+const UNBLOCK_TRIES_MAX: usize = 50;
+const UNBLOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// The server behind listeners: one for each upstream, as each is swept once, at the beginning.
 #[derive(Clone)]
 pub struct Servers {
@@ -133,7 +137,15 @@ impl Front {
     /// Has a command that waits for somebody else end. Whether it has is seen by its answer.
     pub(super) fn unblock_soon(self: &Arc<Self>, server: &Arc<ServerId>, client_id: u64) {
         let (control, server) = (Arc::clone(&self.control), Arc::clone(server));
-        self.runtime.spawn(async move { control.unblock(&server, client_id).await });
+        self.runtime.spawn(async move {
+            // It may not have got there yet, or have been answered.
+            for _ in 0..UNBLOCK_TRIES_MAX {
+                if control.unblock(&server, client_id).await {
+                    return;
+                }
+                tokio::time::sleep(UNBLOCK_PAUSE).await;
+            }
+        });
     }
 }
 

@@ -13,6 +13,12 @@ use super::wire::{Batch, LOGIN_BYTES_MAX, Wire, WireError, field, refusal, text}
 /// The oldest version that has what is needed: `CLIENT LIST ID`, `RESET`.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
+/// What the user needs besides the clients' own commands, as ACL SETUSER takes it.
+pub(super) const RIGHTS: &str = "+client +info +role +ping +command";
+
+/// Characters of a server's own words that are shown.
+const WORDS_MAX: usize = 200;
+
 /// What a server has told of itself at a login.
 pub(super) struct Greeting {
     pub(super) server: ServerId,
@@ -133,17 +139,14 @@ impl Login<'_> {
             "WRONGPASS" => format!("correct `user` and `password_file` of {keys}"),
             "NOAUTH" => format!("give {keys} a `password_file`, and a `user` where there are ACLs"),
             "NOPERM" => format!(
-                "let the user do it at the server: ACL SETUSER {user} +client +info +role +ping \
-                 +command +sentinel; or name another in `user` of {keys}"
+                "type at the server: ACL SETUSER {user} {RIGHTS}; or name another in `user` of \
+                 {keys}"
             ),
             "DENIED" => "give the server a password (requirepass), and `password_file`".to_owned(),
             _ if why.contains("without any password configured") => {
                 format!(
                     "the server asks for none: leave out `password_file` of {keys}, or set one there"
                 )
-            }
-            _ if why.contains("Client names cannot contain") => {
-                "give Palisade's `replica` a name of letters and digits".to_owned()
             }
             _ => format!("see `user` and `password_file` of {keys}"),
         };
@@ -170,6 +173,6 @@ impl Login<'_> {
 }
 
 /// A server's own words, cut.
-fn shown(words: &str) -> String {
-    words.chars().take(200).map(|it| if it.is_control() { ' ' } else { it }).collect()
+pub(super) fn shown(words: &str) -> String {
+    words.chars().take(WORDS_MAX).map(|it| if it.is_control() { ' ' } else { it }).collect()
 }

@@ -40,7 +40,7 @@ pub(super) struct Sentinels {
 
 #[derive(Default)]
 struct State {
-    said: Option<(Instant, Said)>,
+    said: Option<(Instant, Result<Said, OpenError>)>,
     /// The address and `config-epoch` that were accepted last.
     accepted: Option<Named>,
     view: u64,
@@ -59,7 +59,6 @@ impl State {
             self.view += 1;
         }
         let said = Said { endpoint: named.endpoint.clone(), view: self.view };
-        self.said = Some((Instant::now(), said.clone()));
         self.accepted = Some(named);
         said
     }
@@ -85,9 +84,20 @@ impl Sentinels {
         if let Some((at, said)) = &state.said
             && at.elapsed() < age_max
         {
-            return Ok(said.clone());
+            return said.clone();
         }
-        state.said = None;
+        let said = self.ask_primary(&mut state, dialer, sentinel).await;
+        // That none tells, too: many that ask one after the other would wait for long.
+        state.said = Some((Instant::now(), said.clone()));
+        said
+    }
+
+    async fn ask_primary(
+        &self,
+        state: &mut State,
+        dialer: &Dialer,
+        sentinel: &Sentinel,
+    ) -> Result<Said, OpenError> {
         let command: [&[u8]; 3] = [b"SENTINEL", b"MASTER", sentinel.service.as_bytes()];
         let least = state.accepted.as_ref().map_or(0, |accepted| accepted.epoch);
         let mut outdated: Vec<Named> = Vec::new();
@@ -120,7 +130,7 @@ impl Sentinels {
     /// What was said last is not so.
     pub(super) async fn forget(&self, endpoint: &Endpoint) {
         let mut state = self.state.lock().await;
-        if state.said.as_ref().is_some_and(|(_, said)| said.endpoint == *endpoint) {
+        if matches!(&state.said, Some((_, Ok(said))) if said.endpoint == *endpoint) {
             state.said = None;
         }
     }

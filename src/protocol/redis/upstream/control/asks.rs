@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::login::shown;
 use super::super::server::ServerId;
 use super::super::wire::{Batch, refusal};
 
@@ -69,7 +70,7 @@ pub(super) fn keys(answer: Value) -> Result<Vec<Vec<u8>>, KeysError> {
     if let Some(why) = refusal(&answer) {
         return match why.contains("has no key arguments") {
             true => Ok(Vec::new()),
-            false => Err(KeysError::Refused(why.chars().take(200).collect())),
+            false => Err(KeysError::Refused(shown(&why))),
         };
     }
     redis::from_redis_value(answer).map_err(|error| KeysError::Refused(error.to_string()))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::super::login::{RIGHTS, shown};
 use super::super::sentinel::Said;
 use super::super::server::ServerId;
 use super::super::settings::Upstream;
@@ -175,7 +176,11 @@ impl Keeper {
         let mut batch = Batch::new();
         batch.words("COMMAND");
         let mut answers = round::ask(&mut held.wire, &batch).await?;
-        let table = answers.pop().filter(|table| refusal(table).is_none());
+        let mut table = answers.pop();
+        if let Some(why) = table.as_ref().and_then(refusal) {
+            self.refused(held, &why);
+            table = None;
+        }
         self.shared.commands.send_replace(table.map(Arc::new));
         let is_new = self.shared.primary.borrow().as_ref() != Some(&held.server);
         if is_new {
@@ -286,12 +291,15 @@ impl Keeper {
     }
 
     fn refused(&mut self, held: &mut Held, why: &str) {
+        let (host, why) = (&held.server.host, shown(why));
+        if why.starts_with("BUSY") {
+            self.complaint.say(&format!("{host} runs a script: {why}"));
+            return;
+        }
         held.is_refused = true;
-        let (host, upstream) = (&held.server.host, self.upstream());
-        let user = upstream.user.as_deref().unwrap_or("default");
-        let why: String = why.chars().take(200).collect();
+        let user = self.upstream().user.as_deref().unwrap_or("default");
         let mend = match why.starts_with("NOPERM") {
-            true => format!("; type: ACL SETUSER {user} +client +info +role +ping +command"),
+            true => format!("; type there: ACL SETUSER {user} {RIGHTS}"),
             false => String::new(),
         };
         self.complaint.say(&format!("{host} refuses user {user} what Palisade needs: {why}{mend}"));

@@ -18,6 +18,9 @@ use super::keeper::{LOOK_MAX, LOOK_MIN};
 use super::names;
 use super::round::{self, BATCH_MAX};
 
+/// How long it is waited before a server that refuses it is asked again.
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
 /// Why it is not swept.
 pub(super) enum Unswept {
     /// The connection is over.
@@ -87,6 +90,3 @@ async fn sweep_one(connector: &Connector, endpoint: Endpoint, name: &str) -> Opt
         }
     }
 }
-
-/// Whether nothing can be done but to wait.
-pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 mod control;
 mod failover;
+mod hostile;
 mod login;
 mod rig;
 mod sentinel;
