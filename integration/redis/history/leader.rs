@@ -12,6 +12,7 @@ use crate::trial::Chance;
 
 /// How long it tries to get in.
 const PATIENCE: Duration = Duration::from_secs(25);
+const AGAIN: Duration = Duration::from_millis(30);
 
 pub struct Leader {
     pub errand: Errand,
@@ -57,6 +58,7 @@ pub async fn lead(mut errand: Errand) {
                 sleep(Duration::from_millis(pause)).await;
             }
         }
+        sleep(AGAIN).await;
         leader.wire = enter(&mut leader.errand, &mut leader.chance).await;
     }
 }
@@ -87,7 +89,7 @@ async fn enter(errand: &mut Errand, chance: &mut Chance) -> Wire {
             complain(format!("not let in within {PATIENCE:?}"));
             end("patience");
         }
-        sleep(Duration::from_millis(30)).await;
+        sleep(AGAIN).await;
     }
 }
 

@@ -79,10 +79,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     let (server, front, way);
     let mut naive = None;
     if settings.fence == Fence::Palisade {
-        // Whoever is stale is not let in to read.
-        let readers = "read = [\"leader-*\", \"follower\", \"reader\"]\n";
         let edits = vec![
-            (readers, String::new()),
             ("drain = \"1s\"", "drain = \"300ms\"".to_owned()),
             ("filter = \"info\"", "filter = \"warn\"".to_owned()),
         ];

@@ -164,19 +164,28 @@ impl Place<'_> {
             Finding::Touches(touches, is_script) => {
                 Found::Needs(self.needs(&touches, is_script, &name(), arg))
             }
-            // Where there is one resource, it does not matter which keys they are.
-            Finding::More if let Some(sole) = self.sole => {
-                // Where it is not known what it does at most, it may write.
-                let access = command.bound().map_or(Access::Write, |(access, _)| access);
-                let sole = sole.clone();
-                let mut needs = Needs::new();
-                Found::Needs(self.need(sole, access, false, &mut needs).map(|()| needs))
+            // Where it can reach one resource only, it does not matter which keys they are.
+            Finding::More if let Some((sole, access)) = self.sole_of(command) => {
+                let (mut needs, is_script) = (Needs::new(), command.is_script());
+                Found::Needs(self.need(sole, access, is_script, &mut needs).map(|()| needs))
             }
             Finding::More => Found::More,
             Finding::Ask(access) => Found::Ask(access),
             Finding::Malformed => {
                 Found::Needs(self.everything(Access::Write, Reach::Instance, &name()))
             }
+        }
+    }
+
+    /// The one resource of all that a command can reach, whatever its arguments are, and what it
+    /// does there at most.
+    fn sole_of(&self, command: &Command) -> Option<(Matched, Access)> {
+        let sole = self.sole?;
+        // What is not known to stay within the database may go anywhere.
+        let (access, reach) = command.bound().unwrap_or((Access::Write, Reach::Instance));
+        match reach {
+            Reach::Database(None) => Some((sole.clone(), access)),
+            _ => Some((self.rules.sole(None).ok().flatten()?, access)),
         }
     }
 

@@ -11,6 +11,7 @@
 //! command is forwarded until everything that was sent is answered. [`hold`] lets go of them in no
 //! other way than by the server's word that the client is gone.
 
+mod acts;
 mod answers;
 mod changes;
 pub mod codec;
@@ -34,6 +35,7 @@ mod requests;
 mod server;
 mod session;
 mod settings;
+mod status;
 mod tell;
 #[cfg(test)]
 mod testing;

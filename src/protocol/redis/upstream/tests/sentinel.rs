@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::sentinel::Said;
 use super::super::settings::{Sentinel as Service, Upstream};
-use super::super::{ChangeKind, OpenError};
+use super::super::{ChangeKind, OpenError, session_suffix};
 use super::failover::{looked, next};
 use super::rig::{Client, connector, control, is_waiting, password, soon, until, watched};
 use crate::protocol::redis::testing::{Sentinel, Server};
@@ -16,10 +17,14 @@ async fn a_failover_that_loses_nothing() {
     sentinel.knows_replicas(1).await;
     let connector = connector(watched(&primary, "r1", &[&sentinel]));
     let left = Client::of_replica(&connector).await;
+    let said = Said { endpoint: super::rig::tcp(replica.port()), view: 0 };
+    let name = format!("app{}", session_suffix("r1"));
+    let (beside, is_primary) = connector.open_on(&said, name.as_bytes()).await.expect("yes");
+    assert!(!is_primary);
     let control = control(&connector);
     let mut changes = control.changes();
-    assert_eq!(soon("swept", control.swept()).await, 1);
-    assert!(!primary.has_client(left.id).await);
+    assert_eq!(soon("swept", control.swept()).await, 2);
+    assert!(!primary.has_client(left.id).await && !replica.has_client(beside.client_id).await);
     let mut known = control.primary();
     soon("known", known.wait_for(Option::is_some)).await.expect("it is published");
     let client = Client::open(&connector).await;
@@ -27,7 +32,7 @@ async fn a_failover_that_loses_nothing() {
     primary.ask(&["SET", "k", "v"]).await;
     looked().await;
 
-    sentinel.ask(&["SENTINEL", "FAILOVER", Sentinel::SERVICE]).await.expect("it begins");
+    sentinel.fail_over().await;
     let change = next(&mut changes, ChangeKind::OtherPrimary).await;
     assert_eq!(change.from, client.server);
     assert_eq!(change.to.endpoint, super::rig::tcp(replica.port()));
@@ -118,4 +123,39 @@ async fn without_any_sentinel_clients_are_killed_where_they_are() {
     assert!(!primary.has_client(clients[1].id).await);
     until("it is known still", async || control.primary().borrow().is_some()).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// One that has missed a failover is passed over, unless there is no other.
+#[tokio::test]
+async fn a_sentinel_that_lags_behind_is_not_believed() {
+    let mut primary = Server::start();
+    let replica = primary.replica();
+    let lagging = Sentinel::start(&primary);
+    let mut knowing = Sentinel::start(&primary);
+    let connector = connector(watched(&primary, "r1", &[&lagging, &knowing]));
+    for sentinel in [&lagging, &knowing] {
+        sentinel.knows_replicas(1).await;
+    }
+    assert_eq!(Client::open(&connector).await.server.endpoint, super::rig::tcp(primary.port()));
+    knowing.fail_over().await;
+    let is_followed = async || {
+        let opened = connector.open(b"x").await;
+        opened.is_ok_and(|it| it.server.endpoint == super::rig::tcp(replica.port()))
+    };
+    until("it is followed", is_followed).await;
+
+    primary.crash();
+    let old = primary.port().to_string();
+    for command in [
+        &["SENTINEL", "REMOVE", "main"][..],
+        &["SENTINEL", "MONITOR", "main", "127.0.0.1", &old, "1"],
+    ] {
+        lagging.ask(command).await.expect("it does");
+    }
+    looked().await;
+    assert!(is_followed().await, "the old primary was taken for the new one");
+    knowing.crash();
+    looked().await;
+    let error = connector.open(b"x").await.expect_err("nobody knows");
+    assert!(error.to_string().contains("of before a failover"), "{error}");
 }
