@@ -96,6 +96,9 @@ impl Place<'_> {
             }
             return self.unknown(&shown(name));
         };
+        if command.is_container() && count > 1 && arg(1).is_none() {
+            return Verdict::More;
+        }
         match command.kind {
             Kind::Free => forward(Ok(Needs::new()), command.is_blocking),
             Kind::Refused(why) => refuse(Denial::Never(why)),
