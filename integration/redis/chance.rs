@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::rig::redis::{Front, PASSWORD, Wire, send, words};
+use crate::rig::redis::{Choice, Front, Layout, PASSWORD, Wire, send, words};
 
-const ROUNDS: u64 = 16;
+const ROUNDS: u64 = 10;
 const STEPS: usize = 60;
 const MARK: &str = "that is all";
 
@@ -124,10 +124,10 @@ fn round(chance: &mut Chance) -> Vec<&'static str> {
 }
 
 /// What is heard, when the lines are sent in those pieces.
-async fn heard(wire: Wire, lines: &[&str], way_in: &str, mut chance: Chance) -> Vec<String> {
+async fn heard(wire: Wire, lines: &[String], way_in: &str, mut chance: Chance) -> Vec<String> {
     let mut bytes = Vec::new();
-    for line in lines.iter().chain([&"ECHO 'that is all'"]) {
-        let line = if *line == "AUTH" { way_in } else { line };
+    for line in lines.iter().map(String::as_str).chain(["ECHO 'that is all'"]) {
+        let line = if line == "AUTH" { way_in } else { line };
         match chance.below(8) == 0 && !line.contains('\'') {
             true => bytes.extend(format!("{line}\r\n").bytes()),
             false => bytes.extend(words(line)),
@@ -162,9 +162,25 @@ async fn heard(wire: Wire, lines: &[&str], way_in: &str, mut chance: Chance) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_in_any_order_and_in_any_pieces_is_answered_the_same() {
-    let front = Front::start().await;
+    alike(Layout::Whole, str::to_owned).await;
+}
+
+/// Where the keys have to be seen, and lie in several resources.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_where_keys_tell_the_resource() {
+    let elsewhere = |word: &str| match word {
+        "a" | "b" | "l" | "n" => format!("jobs:{word}:1"),
+        "FLUSHDB" => "PING".to_owned(),
+        word => word.to_owned(),
+    };
+    let moved = |line: &str| line.split(' ').map(elsewhere).collect::<Vec<_>>().join(" ");
+    alike(Layout::QueuesAndRest, moved).await;
+}
+
+async fn alike(layout: Layout, moved: impl Fn(&str) -> String) {
+    let front = Front::with(Choice { layout, ..Choice::default() }).await;
     for seed in 1..=ROUNDS {
-        let lines = round(&mut Chance(seed));
+        let lines: Vec<_> = round(&mut Chance(seed)).into_iter().map(&moved).collect();
         let mut sides = Vec::new();
         for is_direct in [true, false] {
             assert_eq!(front.server.ask("FLUSHALL").await, "OK");
