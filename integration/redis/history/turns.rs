@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::child::Leader;
-use super::errand::{Errand, POINTS, Point, Way, key};
+use super::errand::{Errand, Fate, Line, POINTS, Point, Way, key};
 use super::ills::{ILLS, Ill};
 use super::journal::Journal;
 use super::judge::{Story, judge};
@@ -118,11 +118,8 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     let outcome = rounds(&field, server.as_ref()).await;
     feeding.shutdown().await;
     let hits = field.hits.lock().await;
-    let mut summary = format!(
-        "{} leaders, {} writes told\n",
-        field.turns.load(Ordering::Relaxed),
-        field.stories.lock().await.iter().map(|story| story.lines.len()).sum::<usize>()
-    );
+    let turns = field.turns.load(Ordering::Relaxed);
+    let mut summary = format!("{turns} leaders: {}\n", told(&field.stories.lock().await));
     for ((ill, point), count) in &*hits {
         summary += &format!("  {ill:?} {point:?}: {count}\n");
     }
@@ -140,6 +137,22 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         }
         Err(why) => Err(Failed { why, folder }),
     }
+}
+
+/// How much of each.
+fn told(stories: &[Story]) -> String {
+    let lines = || stories.iter().flat_map(|story| &story.lines);
+    let of = |wanted: Fate| {
+        let is_it = |line: &&Line| matches!(line, Line::Told { fate, .. } if *fate == wanted);
+        lines().filter(is_it).count()
+    };
+    format!(
+        "{} writes applied, {} not applied, {} unknown, {} popped",
+        of(Fate::Applied),
+        of(Fate::NotApplied),
+        of(Fate::Unknown),
+        lines().filter(|line| matches!(line, Line::Popped { .. })).count()
+    )
 }
 
 /// Somebody who knows nothing of tokens fills the queues that leaders take from.
