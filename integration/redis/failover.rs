@@ -96,6 +96,34 @@ async fn sessions_on_a_server_that_is_the_primary_no_more_end() {
     assert_eq!(next.say("GET a").await, "1");
 }
 
+/// The only server is made a replica by somebody, and a primary again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_demoted_takes_its_sessions_with_it() {
+    let mut front = Front::start().await;
+    let other = front.server.replica().await;
+    let mut idle = front.leader("leader-a", 33).await;
+    let mut waits = front.leader("leader-a", 33).await;
+    assert_eq!(idle.pipe(&["SET a 1", "MULTI", "SET a 2"]).await, ["OK", "OK", "QUEUED"]);
+    waits.tell("BLPOP q 0").await;
+    front.server.has_client("cmd=blpop").await;
+    assert_eq!(other.ask("REPLICAOF NO ONE").await, "OK");
+    assert_eq!(front.server.ask(&format!("REPLICAOF 127.0.0.1 {}", other.port)).await, "OK");
+    for session in [&mut idle, &mut waits] {
+        let told = session.farewell().await;
+        let word = told.split(' ').next().unwrap();
+        assert!(["-TRYAGAIN", "-UNKNOWN", "-UNBLOCKED"].contains(&word), "{told}");
+    }
+    is_told(&mut front, "demoted").await;
+    let told = front.try_leader("leader-b", 34).await.err().expect("it is no place for a leader");
+    assert!(told.starts_with("-TRYAGAIN"), "{told}");
+    assert_eq!(front.server.ask("REPLICAOF NO ONE").await, "OK");
+    let let_in = async || match front.try_leader("leader-b", 34).await {
+        Ok(mut wire) => wire.say("INCR a").await == ":2",
+        Err(_) => false,
+    };
+    eventually("a leader gets in again", let_in).await;
+}
+
 /// Without a file, so all is lost; how much, only a server tells that has a replica.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_comes_back_without_the_last_writes_is_told_of() {

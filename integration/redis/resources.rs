@@ -181,6 +181,44 @@ async fn each_database_is_a_resource() {
     assert_eq!(b.say("INCR k").await, ":2");
 }
 
+/// More than a connection remembers at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_leader_may_lead_very_many_queues() {
+    let front = by(Layout::Queues).await;
+    let mut a = front.leader("leader-a", 33).await;
+    let lines: Vec<_> = (0..1_500).map(|n| format!("SET jobs:{n}:1 x")).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let answers = a.pipe(&lines).await;
+    assert!(answers.iter().all(|told| told == "OK"), "{:?}", answers.iter().find(|a| *a != "OK"));
+    // The first is fenced as the last is.
+    for queue in ["0", "1499"] {
+        let mut next = front.leader("leader-b", format!("34,key=jobs:{queue}:1")).await;
+        assert_eq!(next.say(&format!("SET jobs:{queue}:1 y")).await, "OK");
+        let told = a.say(&format!("SET jobs:{queue}:1 z")).await;
+        has(&told, "FENCED", &["33", "34"]);
+        assert_eq!(front.server.ask(&format!("GET jobs:{queue}:1")).await, "y");
+        a = front.leader("leader-a", 33).await;
+        assert_eq!(a.say("SET jobs:7:1 z").await, "OK");
+    }
+    // More than that in one command is no command for one connection.
+    let keys: Vec<_> = (0..1_500).map(|n| format!("jobs:{n}:1")).collect();
+    let told = a.say(&format!("DEL {}", keys.join(" "))).await;
+    has(&told, "", &[]);
+    assert_eq!(front.server.ask("DBSIZE").await, ":1500");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_need_a_token_where_the_rule_says_so() {
+    let edits = vec![("resource = \"redis\"", "resource = \"redis\"\nreads = \"token\"".into())];
+    let front = Front::with(Choice { edits, ..Choice::default() }).await;
+    let mut none = front.session("leader-a").await;
+    for line in ["GET a", "KEYS *", "SUBSCRIBE c", "WATCH a", "EVAL_RO 'return 1' 1 a"] {
+        has(&none.say(line).await, "NOTOKEN", &["redis"]);
+    }
+    assert_eq!(none.say("PING").await, "PONG");
+    assert_eq!(front.leader("leader-a", 33).await.say("GET a").await, "nil");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_are_refused_where_the_rule_says_so() {
     let edits = vec![("resource = \"redis\"", "resource = \"redis\"\nscripts = \"refuse\"".into())];

@@ -239,6 +239,8 @@ async fn what_is_published() {
         &["PUBLISH a nobody", "SUBSCRIBE", "PUBSUB CHANNELS", "PUBSUB NUMSUB a"],
         &["SUBSCRIBE a", "&sub=1&PUBLISH a one", "UNSUBSCRIBE a", "SUBSCRIBE b", "UNSUBSCRIBE"],
         &["SUBSCRIBE a", "ECHO x", "PING", "UNSUBSCRIBE"],
+        // Out of RESP3 with a subscription: messages are arrays from then on.
+        &["SUBSCRIBE a", "HELLO 2", "&sub=1&PUBLISH a one", "PING", "UNSUBSCRIBE", "GET x"],
     ])
     .await;
     assert_eq!(all[0][..3], ["[subscribe, a, :1]", "[subscribe, b, :2]", "[message, a, paper]"]);

@@ -88,6 +88,10 @@ async fn quit_ends_it_and_what_is_behind_is_not_done() {
     let lines = ["SET a 1", "QUIT", "SET a 2"];
     one.send(&lines.map(words).concat()).await;
     assert_eq!([one.hear().await, one.hear().await, one.hear().await], ["OK", "OK", CUT]);
+    // What was queued is forgotten with it.
+    let mut queued = front.leader("leader-a", 33).await;
+    assert_eq!(queued.pipe(&["MULTI", "SET a 3", "QUIT"]).await, ["OK", "QUEUED", "OK"]);
+    assert_eq!(queued.hear().await, CUT);
     assert_eq!(front.server.ask("GET a").await, "1");
     // A client that has said all and closes its side is answered.
     let mut two = front.leader("leader-a", 33).await;

@@ -131,6 +131,7 @@ async fn who_waits_for_something_to_come_is_told_at_once_and_takes_nothing() {
         "BRPOPLPUSH q r 0",
         "BLMPOP 0 1 q LEFT",
         "XREAD BLOCK 0 STREAMS x $",
+        "WAIT 1 0",
     ];
     let mut waiting = Vec::new();
     for line in lines {

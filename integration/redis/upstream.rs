@@ -99,6 +99,53 @@ async fn an_acl_user_is_enough() {
     assert!(old.farewell().await.starts_with("-FENCED"));
 }
 
+/// Without CLIENT KILL nobody can be made sure to have ended; so nobody begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acl_user_that_may_not_kill_lets_no_leader_follow() {
+    let server = "user palisade on >acl-secret ~* &* +@all -client|kill -client|unblock\n";
+    let edits = vec![
+        ("password_file", "user = \"palisade\"\npassword_file".into()),
+        ("takeover_timeout = \"10s\"", "takeover_timeout = \"2s\"".into()),
+    ];
+    let mut front = Front::prepare(&Choice { server, edits, ..Choice::default() }).await;
+    std::fs::write(front.dir().join("redis-password"), "acl-secret").unwrap();
+    front.run().await;
+    let mut old = front.leader("leader-a", 33).await;
+    old.tell("BLPOP q 0").await;
+    front.server.has_client("cmd=blpop").await;
+    let told = front.try_leader("leader-b", 34).await.err().expect("it is not let in");
+    assert!(told.starts_with("-TRYAGAIN"), "{told}");
+    let log = front.palisade().everything();
+    assert!(log.contains("NOPERM") || log.contains("permission"), "{log}");
+    // Mended while it runs.
+    assert_eq!(front.server.ask("ACL SETUSER palisade +client|kill +client|unblock").await, "OK");
+    let let_in = async || front.try_leader("leader-b", 34).await.is_ok();
+    eventually("it is let in", let_in).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_full_says_so_and_the_takeover_goes_on() {
+    let choice = Choice { server: "maxclients 12\n", ..Choice::default() };
+    let front = Front::with(choice).await;
+    let mut next = front.session("leader-b").await;
+    assert_eq!(next.say("PING").await, "PONG");
+    let mut all = Vec::new();
+    let told = loop {
+        match front.try_leader("leader-a", 33).await {
+            Ok(wire) => all.push(wire),
+            Err(told) => break told,
+        }
+        assert!(all.len() < 12, "it is not full");
+    };
+    assert!(told.starts_with("-TRYAGAIN"), "{told}");
+    all[0].tell("BLPOP q 0").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(next.pipe(&["AUTH token=34 x", "RPUSH q 1", "LLEN q"]).await, ["OK", ":1", ":1"]);
+    for old in &mut all {
+        assert!(old.farewell().await.starts_with("-FENCED"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_refused_with_a_word() {
     let choice = Choice { server: "cluster-enabled yes\n", ..Choice::default() };

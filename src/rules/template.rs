@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use smallvec::SmallVec;
+
 use super::keys::{DATABASE, KeyCaptures, KeyPattern};
 use super::{Captures, Pattern};
 use crate::fence::{Resource, ResourceError};
@@ -22,6 +24,17 @@ enum Part {
     Literal(String),
     /// The place of that number in the pattern; behind the last one is a key's database.
     Place(usize),
+}
+
+/// The name of a key's resource while it is made: mostly no memory is asked for.
+#[derive(Default)]
+struct Name(SmallVec<[u8; 128]>);
+
+impl Write for Name {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// Why a text is not a template.
@@ -155,37 +168,38 @@ impl Template {
         if let Some(sole) = &self.sole {
             return Ok(sole.clone());
         }
-        let mut name = String::with_capacity(self.text.len() + 32);
+        let mut name = Name::default();
         self.write_key(captures, &mut name)?;
-        Resource::new(&name)
+        Resource::new(std::str::from_utf8(&name.0).map_err(|_| ResourceError::NotText)?)
     }
 
     /// Appends the name for a key; an error when it would not be text.
     pub(super) fn write_key(
         &self,
         captures: &KeyCaptures<'_>,
-        name: &mut String,
+        name: &mut impl Write,
     ) -> Result<(), ResourceError> {
+        // Writing to memory cannot fail.
+        let mut push = |text: &str| name.write_str(text).unwrap_or_default();
         for part in &self.parts {
             let value = match part {
                 Part::Literal(text) => {
-                    name.push_str(text);
+                    push(text);
                     continue;
                 }
                 Part::Place(place) => captures.at(*place),
             };
             let Some(value) = value else {
-                // Writing to a `String` cannot fail.
-                let _ = write!(name, "{}", captures.database());
+                push(itoa::Buffer::new().format(captures.database()));
                 continue;
             };
             let mut left = std::str::from_utf8(value).map_err(|_| ResourceError::NotText)?;
             while let Some(at) = left.bytes().position(|byte| matches!(byte, b'/' | b'%')) {
-                name.push_str(&left[..at]);
-                name.push_str(if left.as_bytes()[at] == b'/' { "%2F" } else { "%25" });
+                push(&left[..at]);
+                push(if left.as_bytes()[at] == b'/' { "%2F" } else { "%25" });
                 left = &left[at + 1..];
             }
-            name.push_str(left);
+            push(left);
         }
         Ok(())
     }

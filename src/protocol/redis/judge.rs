@@ -18,12 +18,14 @@ const SHOWN_BYTES_MAX: usize = 64;
 pub(super) struct Need {
     pub(super) matched: Matched,
     pub(super) access: Access,
+    /// A read of it needs no token.
+    is_free: bool,
 }
 
 impl Need {
     /// Whether it can only be had with a token.
     pub(super) fn needs_token(&self) -> bool {
-        self.access == Access::Write || self.matched.rule.reads == Reads::Token
+        self.access == Access::Write || !self.is_free
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) enum Verdict {
 
 /// What an identity may do under each rule that it has met.
 #[derive(Debug, Default)]
-pub(super) struct Rights(SmallVec<[(Arc<Rule>, [bool; 2]); 2]>);
+pub(super) struct Rights(SmallVec<[(Arc<Rule>, Right); 2]>);
 
 /// What a connection is in.
 pub(super) struct Place<'a> {
@@ -60,15 +62,23 @@ pub(super) struct Place<'a> {
     pub(super) rights: &'a mut Rights,
 }
 
+/// What an identity may do under one rule.
+#[derive(Clone, Copy, Debug)]
+struct Right {
+    read: bool,
+    write: bool,
+}
+
 impl Rights {
-    fn may(&mut self, rule: &Arc<Rule>, identity: &str, access: Access) -> bool {
-        let index = usize::from(access == Access::Write);
-        if let Some((_, rights)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, rule)) {
-            return rights[index];
+    fn under(&mut self, rule: &Arc<Rule>, identity: &str) -> Right {
+        if let Some((_, right)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, rule)) {
+            return *right;
         }
-        let rights = [Action::Read, Action::Write].map(|action| rule.who.may(identity, action));
-        self.0.push((Arc::clone(rule), rights));
-        rights[index]
+        let [read, write] =
+            [Action::Read, Action::Write].map(|action| rule.who.may(identity, action));
+        let right = Right { read, write };
+        self.0.push((Arc::clone(rule), right));
+        right
     }
 }
 
@@ -154,19 +164,28 @@ impl Place<'_> {
             Finding::Touches(touches, is_script) => {
                 Found::Needs(self.needs(&touches, is_script, &name(), arg))
             }
-            // Where there is one resource, it does not matter which keys they are.
-            Finding::More if let Some(sole) = self.sole => {
-                // Where it is not known what it does at most, it may write.
-                let access = command.bound().map_or(Access::Write, |(access, _)| access);
-                let sole = sole.clone();
-                let mut needs = Needs::new();
-                Found::Needs(self.need(sole, access, false, &mut needs).map(|()| needs))
+            // Where it can reach one resource only, it does not matter which keys they are.
+            Finding::More if let Some((sole, access)) = self.sole_of(command) => {
+                let (mut needs, is_script) = (Needs::new(), command.is_script());
+                Found::Needs(self.need(sole, access, is_script, &mut needs).map(|()| needs))
             }
             Finding::More => Found::More,
             Finding::Ask(access) => Found::Ask(access),
             Finding::Malformed => {
                 Found::Needs(self.everything(Access::Write, Reach::Instance, &name()))
             }
+        }
+    }
+
+    /// The one resource of all that a command can reach, whatever its arguments are, and what it
+    /// does there at most.
+    fn sole_of(&self, command: &Command) -> Option<(Matched, Access)> {
+        let sole = self.sole?;
+        // What is not known to stay within the database may go anywhere.
+        let (access, reach) = command.bound().unwrap_or((Access::Write, Reach::Instance));
+        match reach {
+            Reach::Database(None) => Some((sole.clone(), access)),
+            _ => Some((self.rules.sole(None).ok().flatten()?, access)),
         }
     }
 
@@ -214,7 +233,10 @@ impl Place<'_> {
         needs: &mut Needs,
     ) -> Result<(), Box<(Denial, Option<Matched>)>> {
         let rule = &matched.rule;
-        if !self.rights.may(rule, self.identity, access) {
+        let right = self.rights.under(rule, self.identity);
+        // Who may write a resource may read it, too, under its token.
+        let may = right.write || right.read && access == Access::Read;
+        if !may {
             let action = match access {
                 Access::Read => Action::Read,
                 Access::Write => Action::Write,
@@ -229,7 +251,10 @@ impl Place<'_> {
         match needs.iter_mut().find(|need| need.matched.resource == matched.resource) {
             Some(need) if access == Access::Write => need.access = Access::Write,
             Some(_) => {}
-            None => needs.push(Need { matched, access }),
+            None => {
+                let is_free = right.read && rule.reads == Reads::Open;
+                needs.push(Need { matched, access, is_free });
+            }
         }
         Ok(())
     }
@@ -267,7 +292,7 @@ impl Place<'_> {
             }
             (Err(_), Access::Read) => {
                 for rule in &all.rules {
-                    let may = self.rights.may(rule, self.identity, Access::Read);
+                    let may = self.rights.under(rule, self.identity).read;
                     if !may || rule.reads == Reads::Token {
                         let denial = Denial::Fence(Refusal::Forbidden { action: Action::Read });
                         return Err(Box::new((denial, None)));

@@ -127,6 +127,13 @@ impl Session {
             hello.extend([&b"SETNAME"[..], &full]);
         }
         self.forward_instead(&hello, Some(Look::Hello(protocol)));
+        if self.protocol == Protocol::Resp3 && protocol == Some(Protocol::Resp2) {
+            // What was subscribed to by RESP3 comes as arrays from then on: whether there is any,
+            // only the server knows.
+            let nonce = Box::new(super::server::nonce());
+            write::command(&mut self.to_server, &[b"PING", &nonce[..]]);
+            self.pending.look(Look::Subscriptions(nonce));
+        }
         Ok(())
     }
 

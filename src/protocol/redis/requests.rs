@@ -12,6 +12,7 @@ use super::pending::Look;
 use super::pump::Step;
 use super::refusal::{Denial, Problem};
 use super::session::{Event, Mode, Phase, Session, Then, Transaction};
+use crate::fence::Action;
 use crate::gate::Admission;
 use crate::rules::{Matched, Reads};
 
@@ -426,10 +427,10 @@ impl Session {
     }
 
     fn needs_token(&mut self, matched: &Matched) -> Step {
-        let what = match matched.rule.reads {
-            Reads::Token => "everything under this rule",
-            Reads::Open => "a write",
-        };
+        let identity = &self.peer.identity.name;
+        let is_open =
+            matched.rule.reads == Reads::Open && matched.rule.who.may(identity, Action::Read);
+        let what = if is_open { "a write" } else { "everything under this rule" };
         self.refuse(Denial::TokenRequired(what), Some(matched))
     }
 

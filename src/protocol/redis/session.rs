@@ -346,10 +346,18 @@ impl Session {
     }
 }
 
-/// Resolves when the primary is another server.
+/// Resolves when the primary is another server, or this one is a replica.
 async fn moved(mut primary: watch::Receiver<Option<Arc<ServerId>>>, here: Arc<ServerId>) -> Event {
-    let is_elsewhere =
-        |now: &Option<Arc<ServerId>>| now.as_ref().is_some_and(|now| now.run_id != here.run_id);
+    // Before it was seen for the first time there is none, either.
+    let mut was_here = false;
+    let is_elsewhere = |now: &Option<Arc<ServerId>>| match now {
+        Some(now) if now.run_id == here.run_id => {
+            was_here = true;
+            false
+        }
+        Some(_) => true,
+        None => was_here,
+    };
     if primary.wait_for(is_elsewhere).await.is_err() {
         // Nobody follows it any more: the process ends, which is told elsewhere.
         pending::<()>().await;

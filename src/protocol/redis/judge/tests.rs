@@ -163,3 +163,24 @@ fn bytes_of_clients_are_shown_short_and_in_one_line() {
     assert_eq!(shown(b"a\r\nb\xff"), "a\\r\\nb\\xff");
     assert_eq!(shown(&[b'x'; 100]), format!("{}... (100 bytes)", "x".repeat(64)));
 }
+
+#[test]
+fn a_command_that_is_not_all_there_reaches_no_further_than_it_is_granted() {
+    fn check(rule: &Arc<Rule>, line: &str, here: usize, expected: &str) {
+        let rules = [Arc::clone(rule)];
+        assert_eq!(judged(&rules, "w", line, here), expected, "{here} of {line}");
+    }
+
+    let each = rule_of("*", "db{database}");
+    check(&each, "SET key value", 2, "w db0");
+    check(&each, "MOVE key 1", 2, "more");
+    check(&each, "MOVE key 1", 3, "w db0, w db1");
+    check(&each, "COPY a b DB 1", 3, "more");
+    check(&each, "EVAL body 0", 2, "more");
+    let one = rule_of("*", "one");
+    check(&one, "MOVE key 1", 2, "w one");
+    check(&one, "EVAL body 0", 2, "w one");
+    let strict = rule("*", "one", |rule| rule.sessions.scripts = Scripts::Refuse);
+    check(&strict, "EVAL body 0", 2, "NOPERM script");
+    check(&strict, "SET key value", 2, "w one");
+}

@@ -95,7 +95,6 @@ impl Server {
         }
         let replica = Self::start_with(&settings);
         let until = Instant::now() + PATIENCE;
-        // It has all, but is sent nothing more before it has said so.
         let online = format!("port={},state=online", replica.port());
         let is_up = |info: String| info.contains("master_link_status:up");
         while !is_up(replica.info_now("replication"))
@@ -104,6 +103,8 @@ impl Server {
             assert!(Instant::now() < until, "the replica does not follow");
             std::thread::sleep(Duration::from_millis(10));
         }
+        // A restart begins with nothing all the same.
+        let _ = std::fs::remove_file(self.process.dir.join("dump.rdb"));
         replica
     }
 
@@ -216,8 +217,8 @@ fn common(dir: &Path) -> Vec<String> {
     let dir = dir.display().to_string();
     let args = ["--bind", "127.0.0.1", "--unixsocket", &socket, "--dir", &dir, "--save", ""];
     let more = ["--appendonly", "no", "--enable-debug-command", "yes"];
-    // Replicas are not waited for.
-    let sync = ["--repl-diskless-sync-delay", "0"];
+    // Otherwise replicas are waited for, and are sent nothing for up to a second after that.
+    let sync = ["--repl-diskless-sync", "no"];
     args.into_iter().chain(more).chain(sync).map(str::to_owned).collect()
 }
 

@@ -60,6 +60,15 @@ impl Sentinel {
         }
     }
 
+    /// Begins a failover, as soon as it has a replica that is good enough.
+    pub(in crate::protocol::redis) async fn fail_over(&self) {
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = self.ask(&["SENTINEL", "FAILOVER", Self::SERVICE]).await {
+            assert!(Instant::now() < until, "it does not begin: {error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What it answers to one command.
     pub(in crate::protocol::redis) async fn ask(
         &self,

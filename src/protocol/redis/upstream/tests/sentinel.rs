@@ -27,7 +27,7 @@ async fn a_failover_that_loses_nothing() {
     primary.ask(&["SET", "k", "v"]).await;
     looked().await;
 
-    sentinel.ask(&["SENTINEL", "FAILOVER", Sentinel::SERVICE]).await.expect("it begins");
+    sentinel.fail_over().await;
     let change = next(&mut changes, ChangeKind::OtherPrimary).await;
     assert_eq!(change.from, client.server);
     assert_eq!(change.to.endpoint, super::rig::tcp(replica.port()));
@@ -118,4 +118,39 @@ async fn without_any_sentinel_clients_are_killed_where_they_are() {
     assert!(!primary.has_client(clients[1].id).await);
     until("it is known still", async || control.primary().borrow().is_some()).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// One that has missed a failover is passed over, unless there is no other.
+#[tokio::test]
+async fn a_sentinel_that_lags_behind_is_not_believed() {
+    let mut primary = Server::start();
+    let replica = primary.replica();
+    let lagging = Sentinel::start(&primary);
+    let mut knowing = Sentinel::start(&primary);
+    let connector = connector(watched(&primary, "r1", &[&lagging, &knowing]));
+    for sentinel in [&lagging, &knowing] {
+        sentinel.knows_replicas(1).await;
+    }
+    assert_eq!(Client::open(&connector).await.server.endpoint, super::rig::tcp(primary.port()));
+    knowing.fail_over().await;
+    let is_followed = async || {
+        let opened = connector.open(b"x").await;
+        opened.is_ok_and(|it| it.server.endpoint == super::rig::tcp(replica.port()))
+    };
+    until("it is followed", is_followed).await;
+
+    primary.crash();
+    let old = primary.port().to_string();
+    for command in [
+        &["SENTINEL", "REMOVE", "main"][..],
+        &["SENTINEL", "MONITOR", "main", "127.0.0.1", &old, "1"],
+    ] {
+        lagging.ask(command).await.expect("it does");
+    }
+    looked().await;
+    assert!(is_followed().await, "the old primary was taken for the new one");
+    knowing.crash();
+    looked().await;
+    let error = connector.open(b"x").await.expect_err("nobody knows");
+    assert!(error.to_string().contains("of before a failover"), "{error}");
 }
