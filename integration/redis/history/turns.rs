@@ -15,7 +15,7 @@ use super::errand::{Errand, Fate, Line, POINTS, Point, Way, key};
 use super::ills::{ILLS, Ill};
 use super::journal::Journal;
 use super::judge::{Story, judge};
-use super::naive;
+use super::{naive, network};
 use crate::rig::redis::{Choice, Front, Layout, Server, Setup};
 use crate::trial::Chance;
 
@@ -77,7 +77,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     dir.disable_cleanup(true);
     let folder = dir.path().to_owned();
     let (server, front, way);
-    let mut naive = None;
+    let (mut naive, mut network) = (None, None);
     if settings.fence == Fence::Palisade {
         let edits = vec![
             ("drain = \"1s\"", "drain = \"300ms\"".to_owned()),
@@ -86,6 +86,9 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         let choice = Choice { layout: Layout::Queues, server: SERVER, edits, ..Choice::default() };
         let mut made = Front::prepare_in(dir, &choice).await;
         made.keep(true);
+        let (carrying, address) = network::listen(made.server.socket()).await;
+        network = Some(carrying);
+        made.reach(address);
         made.run().await;
         way = ["leader-a", "leader-b"]
             .map(|who| Way::Palisade { address: made.address, door: made.door(who) })
@@ -124,7 +127,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         summary += &format!("  {ill:?} {point:?}: {count}\n");
     }
     let wanted = plan(settings, 0).len();
-    drop(naive);
+    drop((naive, network));
     let outcome = outcome.and_then(|()| match hits.len() {
         hit if hit >= wanted => Ok(()),
         hit => Err(format!("only {hit} of {wanted} kinds of faults were there:\n{summary}")),
