@@ -20,6 +20,8 @@ pub struct Leader {
     pub wire: Wire,
     /// What it believes the counter to be.
     pub counter: u64,
+    /// Its connection to the server is slow.
+    pub is_slow: bool,
     /// It was told that others lead.
     pub is_fenced: bool,
     made: u32,
@@ -44,8 +46,16 @@ fn end(why: impl ToString) -> ! {
 pub async fn lead(mut errand: Errand) {
     let mut chance = Chance::of(errand.seed, &[u64::from(errand.resource), errand.token]);
     let wire = enter(&mut errand, &mut chance).await;
-    let mut leader =
-        Leader { errand, chance, wire, counter: 0, is_fenced: false, made: 0, settled: 0 };
+    let mut leader = Leader {
+        errand,
+        chance,
+        wire,
+        counter: 0,
+        is_slow: false,
+        is_fenced: false,
+        made: 0,
+        settled: 0,
+    };
     loop {
         let is_open = leader.open().await;
         if is_open.is_some() {
@@ -59,6 +69,7 @@ pub async fn lead(mut errand: Errand) {
             }
         }
         sleep(AGAIN).await;
+        leader.is_slow = false;
         leader.wire = enter(&mut leader.errand, &mut leader.chance).await;
     }
 }

@@ -8,6 +8,7 @@
 //! | `leader`, `writes` | one who writes: a process of its own, so that it can be frozen and killed |
 //! | `child` | that process, from without |
 //! | `naive` | a fence that only looks when a command arrives |
+//! | `network` | what is between Palisade and the server, and may be slow |
 //! | `turns`, `ills` | the leaders' turns, and what goes wrong in each |
 //! | `journal` | what the server has done, in its order |
 //! | `judge` | what that has to look like |
@@ -28,6 +29,7 @@ mod journal;
 mod judge;
 mod leader;
 mod naive;
+mod network;
 mod turns;
 mod writes;
 

@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::child::Leader;
-use super::errand::{Errand, POINTS, Point, Way, key};
+use super::errand::{Errand, Fate, Line, POINTS, Point, Way, key};
 use super::ills::{ILLS, Ill};
 use super::journal::Journal;
 use super::judge::{Story, judge};
-use super::naive;
+use super::{naive, network};
 use crate::rig::redis::{Choice, Front, Layout, Server, Setup};
 use crate::trial::Chance;
 
@@ -77,7 +77,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     dir.disable_cleanup(true);
     let folder = dir.path().to_owned();
     let (server, front, way);
-    let mut naive = None;
+    let (mut naive, mut network) = (None, None);
     if settings.fence == Fence::Palisade {
         let edits = vec![
             ("drain = \"1s\"", "drain = \"300ms\"".to_owned()),
@@ -86,6 +86,9 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         let choice = Choice { layout: Layout::Queues, server: SERVER, edits, ..Choice::default() };
         let mut made = Front::prepare_in(dir, &choice).await;
         made.keep(true);
+        let (carrying, address) = network::listen(made.server.socket()).await;
+        network = Some(carrying);
+        made.reach(address);
         made.run().await;
         way = ["leader-a", "leader-b"]
             .map(|who| Way::Palisade { address: made.address, door: made.door(who) })
@@ -118,16 +121,13 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     let outcome = rounds(&field, server.as_ref()).await;
     feeding.shutdown().await;
     let hits = field.hits.lock().await;
-    let mut summary = format!(
-        "{} leaders, {} writes told\n",
-        field.turns.load(Ordering::Relaxed),
-        field.stories.lock().await.iter().map(|story| story.lines.len()).sum::<usize>()
-    );
+    let turns = field.turns.load(Ordering::Relaxed);
+    let mut summary = format!("{turns} leaders: {}\n", told(&field.stories.lock().await));
     for ((ill, point), count) in &*hits {
         summary += &format!("  {ill:?} {point:?}: {count}\n");
     }
     let wanted = plan(settings, 0).len();
-    drop(naive);
+    drop((naive, network));
     let outcome = outcome.and_then(|()| match hits.len() {
         hit if hit >= wanted => Ok(()),
         hit => Err(format!("only {hit} of {wanted} kinds of faults were there:\n{summary}")),
@@ -140,6 +140,22 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         }
         Err(why) => Err(Failed { why, folder }),
     }
+}
+
+/// How much of each.
+fn told(stories: &[Story]) -> String {
+    let lines = || stories.iter().flat_map(|story| &story.lines);
+    let of = |wanted: Fate| {
+        let is_it = |line: &&Line| matches!(line, Line::Told { fate, .. } if *fate == wanted);
+        lines().filter(is_it).count()
+    };
+    format!(
+        "{} writes applied, {} not applied, {} unknown, {} popped",
+        of(Fate::Applied),
+        of(Fate::NotApplied),
+        of(Fate::Unknown),
+        lines().filter(|line| matches!(line, Line::Popped { .. })).count()
+    )
 }
 
 /// Somebody who knows nothing of tokens fills the queues that leaders take from.

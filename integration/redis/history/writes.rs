@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use super::errand::{Fate, Point};
 use super::leader::{Leader, complain, fate, word};
+use super::network::SLOW;
 use crate::rig::redis::{Value, command};
 
 /// Appends, takes its time, and counts.
@@ -22,6 +23,9 @@ const POP_SECONDS: &str = "3";
 impl Leader {
     /// One write, or some. `None`: the session is over.
     pub async fn write(&mut self) -> Option<()> {
+        if self.is_due().is_some() && !self.is_slow && self.has_palisade() {
+            self.slow_down().await?;
+        }
         let kind = match self.is_due() {
             Some(Point::HasRead) => 1,
             Some(Point::InPipeline | Point::PipelineSent) => 2,
@@ -43,6 +47,15 @@ impl Leader {
         };
         // What it has in mind may not be what is there.
         if is_good { Some(()) } else { self.open().await }
+    }
+
+    /// From now on what it sends takes its time between Palisade and the server: within the time
+    /// that a takeover waits, and beyond. Or it does not.
+    async fn slow_down(&mut self) -> Option<()> {
+        self.is_slow = true;
+        let ms = self.chance.one_of(&[0, 40, 150, 700]);
+        let named = self.wire.call(&["CLIENT", "SETNAME", &format!("{SLOW}{ms}")]).await;
+        (fate(&named) == Fate::Applied).then_some(())
     }
 
     /// What stands in the log, and behind the number of the counter.

@@ -157,6 +157,14 @@ impl Front {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Lets Palisade reach the server by another address than its own, from the next start on.
+    pub fn reach(&self, address: SocketAddr) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let own = format!("redis://127.0.0.1:{}", self.server.port);
+        assert_eq!(text.matches(&own).count(), 1, "{own:?} is not one place in {text}");
+        std::fs::write(&self.config, text.replace(&own, &format!("redis://{address}"))).unwrap();
+    }
+
     /// The folder of this test.
     pub fn dir(&self) -> &Path {
         self.dir.path()

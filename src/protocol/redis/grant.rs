@@ -39,8 +39,12 @@ impl Session {
         let mut missing = SmallVec::<[&Fence; 2]>::new();
         for need in needs {
             let resource = &need.matched.resource;
+            // What is admitted under this token is sealed with it, too.
+            if self.hold.is_admitted(resource, fences.token) {
+                continue;
+            }
             let Some(fence) = fences.of(resource) else { return Granted::Later };
-            if need.access == Access::Write && !self.hold.is_admitted(resource) {
+            if need.access == Access::Write {
                 missing.push(fence);
             }
         }
@@ -137,7 +141,7 @@ impl Session {
             self.unwatched.push(Arc::clone(&fence.watch));
             fences.sealed(fence);
         }
-        if need.access == Access::Read || self.hold.is_admitted(resource) {
+        if need.access == Access::Read || self.hold.is_admitted(resource, fences.token) {
             return Ok(());
         }
         let Some(fence) = fences.of(resource) else { return Ok(()) };
