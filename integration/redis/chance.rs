@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::rig::redis::{Choice, Front, Layout, PASSWORD, Wire, send, words};
 
-const ROUNDS: u64 = 10;
+const ROUNDS: u64 = 8;
 const STEPS: usize = 60;
 const MARK: &str = "that is all";
 
@@ -170,7 +170,8 @@ async fn what_is_said_in_any_order_and_in_any_pieces_is_answered_the_same() {
 async fn so_it_is_where_keys_tell_the_resource() {
     let elsewhere = |word: &str| match word {
         "a" | "b" | "l" | "n" => format!("jobs:{word}:1"),
-        "FLUSHDB" => "PING".to_owned(),
+        // Such as write everything are refused there.
+        "FLUSHDB" | "NOSUCH" => "PING".to_owned(),
         word => word.to_owned(),
     };
     let moved = |line: &str| line.split(' ').map(elsewhere).collect::<Vec<_>>().join(" ");
