@@ -24,6 +24,8 @@ impl Session {
     pub(super) async fn leave(&mut self, problem: Option<&Problem>) -> Flow {
         self.hold.reap();
         let Some(mut client) = self.client.take() else { return Flow::End };
+        // It is closed never.
+        let _turn = self.front.endings.acquire().await;
         let is_all_read = self.passing.is_none() && self.from_client.open().is_empty();
         let farewell = async {
             client.write_all(&self.to_client).await?;

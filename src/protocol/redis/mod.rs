@@ -47,5 +47,5 @@ pub use metrics::describe as describe_metrics;
 pub use name::CLIENT_NAME_BYTES_MAX;
 pub use own::OWN_KEYS_MAX;
 pub use preview::{Asked, Becomes, Preview, Refused, Touched};
-pub use server::{Front, Servers, serve_connection};
+pub use server::{ENDINGS_MAX, Front, Servers, serve_connection};
 pub use settings::{Limits, Listener};
