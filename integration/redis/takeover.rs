@@ -234,7 +234,7 @@ async fn what_runs_longer_than_the_drain_is_waited_for_too() {
     }
     let last = told.pop().expect("a last word");
     // All that was told is there; and what is said not to be there is not.
-    let done = [found == "late", length >= ":1".to_owned(), length == ":2"];
+    let done = [found == "late", *length >= *":1", length == ":2"];
     let done = done.iter().filter(|is_done| **is_done).count();
     assert!(told.len() <= done, "{told:?}, {last}; but only {done} were done");
     match last.split(' ').next().unwrap() {
