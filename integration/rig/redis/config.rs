@@ -60,6 +60,8 @@ pub fn text(choice: &Choice, places: &Places<'_>) -> String {
     std::fs::write(at("redis-password"), PASSWORD).unwrap();
     let mut text = format!(
         r#"
+drain_timeout = "3s"
+
 [ledger.embedded]
 path = {ledger:?}
 
