@@ -44,7 +44,7 @@ impl Session {
         if is_full || is_waiting {
             return Step::Wait;
         }
-        if self.is_closing && self.transaction.is_none() {
+        if self.is_closing {
             return match self.pending.is_empty() {
                 true => Step::Event(Event::Quiet),
                 false => Step::Wait,
