@@ -26,12 +26,12 @@ impl Session {
         }
         if let Some(what) = &self.broken {
             // What came before it is answered first.
-            return match self.unanswered() {
-                0 => {
+            return match self.unanswered() == 0 {
+                true => {
                     let denial = Denial::Protocol(what.clone());
                     Step::Event(Event::End(Box::new(self.problem(denial))))
                 }
-                _ => Step::Wait,
+                false => Step::Wait,
             };
         }
         if let Some(step) = self.rest() {
