@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 /// How such a name begins.
 pub const SLOW: &str = "slow-";
 const CHUNK_BYTES: usize = 64 << 10;
+/// Of one connection on their way.
+const CHUNKS_MAX: usize = 10_000;
 
 /// Listens until it is dropped.
 pub async fn listen(server: PathBuf) -> (JoinSet<()>, SocketAddr) {
@@ -40,19 +43,31 @@ async fn carry(
     mut to: impl AsyncWriteExt + Unpin,
     may_be_slow: bool,
 ) -> std::io::Result<()> {
-    let mut late = Duration::ZERO;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let count = from.read(&mut chunk).await?;
-        sleep(late).await;
-        if count == 0 {
-            return to.shutdown().await;
+    let (sending, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
+    let reading = async move {
+        let mut late = Duration::ZERO;
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let count = from.read_buf(&mut chunk).await.unwrap_or(0);
+            let slowness = slowness(&chunk).filter(|_| may_be_slow);
+            // Its end comes in its turn.
+            if sending.send((Instant::now() + late, chunk)).await.is_err() || count == 0 {
+                return;
+            }
+            late = slowness.map_or(late, Duration::from_millis);
         }
-        to.write_all(&chunk[..count]).await?;
-        if let Some(ms) = slowness(&chunk[..count]).filter(|_| may_be_slow) {
-            late = Duration::from_millis(ms);
+    };
+    let writing = async move {
+        while let Some((at, chunk)) = arriving.recv().await {
+            sleep_until(at).await;
+            match chunk.is_empty() {
+                true => to.shutdown().await?,
+                false => to.write_all(&chunk).await?,
+            }
         }
-    }
+        Ok(())
+    };
+    tokio::join!(reading, writing).1
 }
 
 /// What the connection calls itself.

@@ -23,9 +23,6 @@ const POP_SECONDS: &str = "3";
 impl Leader {
     /// One write, or some. `None`: the session is over.
     pub async fn write(&mut self) -> Option<()> {
-        if self.is_due().is_some() && !self.is_slow && self.has_palisade() {
-            self.slow_down().await?;
-        }
         let kind = match self.is_due() {
             Some(Point::HasRead) => 1,
             Some(Point::InPipeline | Point::PipelineSent) => 2,
@@ -51,9 +48,13 @@ impl Leader {
 
     /// From now on what it sends takes its time between Palisade and the server: within the time
     /// that a takeover waits, and beyond. Or it does not.
-    async fn slow_down(&mut self) -> Option<()> {
+    async fn slow_down(&mut self, points: &[Point]) -> Option<()> {
+        let is_due = self.is_due().is_some_and(|due| points.contains(&due));
+        if !is_due || self.is_slow || !self.has_palisade() {
+            return Some(());
+        }
         self.is_slow = true;
-        let ms = self.chance.one_of(&[0, 40, 150, 700]);
+        let ms = self.chance.one_of(&[0, 60, 250, 1_500]);
         let named = self.wire.call(&["CLIENT", "SETNAME", &format!("{SLOW}{ms}")]).await;
         (fate(&named) == Fate::Applied).then_some(())
     }
@@ -69,6 +70,7 @@ impl Leader {
     }
 
     async fn append(&mut self) -> Option<bool> {
+        self.slow_down(&[Point::HalfSent, Point::Sent]).await?;
         let write = self.begin("append");
         let bytes = command(&["RPUSH", &self.key("log"), &self.entry(&write)]);
         if self.is_due() == Some(Point::HalfSent) {
@@ -93,6 +95,7 @@ impl Leader {
         if self.is_due().is_some() || self.chance.percent(50) {
             self.counter = self.read_counter().await?;
         }
+        self.slow_down(&[Point::HasRead]).await?;
         self.stop_at(Point::HasRead);
         let write = self.begin("count");
         let value = self.counted(&write);
@@ -101,6 +104,7 @@ impl Leader {
     }
 
     async fn pipeline(&mut self) -> Option<bool> {
+        self.slow_down(&[Point::InPipeline, Point::PipelineSent]).await?;
         let mut writes = Vec::new();
         let count = self.chance.within(4..=8);
         for index in 0..count {
@@ -131,6 +135,7 @@ impl Leader {
             }
             self.counter = self.read_counter().await?;
         }
+        self.slow_down(&[Point::ExecSent]).await?;
         let write = self.begin("exec");
         let (before, value) = (self.counter, self.counted(&write));
         let mut lines = vec![vec!["MULTI".to_owned()]];
@@ -143,7 +148,10 @@ impl Leader {
         }
         lines.push(vec!["RPUSH".to_owned(), self.key("log"), self.entry(&write)]);
         // All at once, as most clients do it; or one by one.
-        let is_at_once = self.is_due() != Some(Point::InMulti) && self.chance.percent(50);
+        let is_at_once = match self.is_due() {
+            Some(Point::InMulti) => false,
+            due => due == Some(Point::ExecSent) || self.chance.percent(50),
+        };
         let is_given_up = self.is_due().is_none() && self.chance.percent(10);
         for line in &lines {
             self.send(line).await;
@@ -195,6 +203,7 @@ impl Leader {
     }
 
     async fn script(&mut self) -> Option<bool> {
+        self.slow_down(&[Point::InScript]).await?;
         let write = self.begin("script");
         let ms = match self.is_due() {
             // Within the time that a takeover waits, and beyond.
@@ -215,6 +224,7 @@ impl Leader {
             // So that it has to wait.
             while self.got("pop", &["LPOP", &queue], &[]).await? {}
         }
+        self.slow_down(&[Point::InPop]).await?;
         // Now and then it comes right behind a write.
         let mut ahead = Vec::new();
         if self.chance.percent(40) {
@@ -232,6 +242,7 @@ impl Leader {
         if self.is_due() == Some(Point::InMove) {
             while self.got("take", &["LMOVE", &jobs, &taken, "LEFT", "RIGHT"], &[]).await? {}
         }
+        self.slow_down(&[Point::InMove]).await?;
         let words = ["BLMOVE", &jobs, &taken, "LEFT", "RIGHT", POP_SECONDS];
         self.got("take", &words, &[]).await?;
         Some(true)

@@ -72,7 +72,8 @@ impl Session {
             Phase::Open => self.pending.is_empty(),
             _ => self.unanswered() == 0,
         };
-        let is_ending = self.phase != Phase::Open || self.is_closing && self.transaction.is_none();
+        // Also between MULTI and EXEC: nothing of it is done yet, and nobody knows when it will be.
+        let is_ending = self.phase != Phase::Open || self.is_closing;
         if !is_ending || !is_quiet {
             return Flow::Go;
         }

@@ -26,12 +26,12 @@ impl Session {
         }
         if let Some(what) = &self.broken {
             // What came before it is answered first.
-            return match self.unanswered() {
-                0 => {
+            return match self.unanswered() == 0 {
+                true => {
                     let denial = Denial::Protocol(what.clone());
                     Step::Event(Event::End(Box::new(self.problem(denial))))
                 }
-                _ => Step::Wait,
+                false => Step::Wait,
             };
         }
         if let Some(step) = self.rest() {
@@ -44,7 +44,7 @@ impl Session {
         if is_full || is_waiting {
             return Step::Wait;
         }
-        if self.is_closing && self.transaction.is_none() {
+        if self.is_closing {
             return match self.pending.is_empty() {
                 true => Step::Event(Event::Quiet),
                 false => Step::Wait,
