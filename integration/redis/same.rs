@@ -241,7 +241,7 @@ async fn what_is_published() {
         &["SUBSCRIBE a", "&sub=1&PUBLISH a one", "UNSUBSCRIBE a", "SUBSCRIBE b", "UNSUBSCRIBE"],
         &["SUBSCRIBE a", "ECHO x", "PING", "UNSUBSCRIBE"],
         // Out of RESP3 with a subscription: messages are arrays from then on.
-        &["SUBSCRIBE a", "HELLO 2", "&sub=1&PUBLISH a one", "PING", "UNSUBSCRIBE", "GET x"],
+        &["SUBSCRIBE a", "HELLO 2", "&sub=1 resp=2&PUBLISH a one", "PING", "UNSUBSCRIBE", "GET x"],
     ])
     .await;
     assert_eq!(all[0][..3], ["[subscribe, a, :1]", "[subscribe, b, :2]", "[message, a, paper]"]);

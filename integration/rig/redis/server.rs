@@ -110,10 +110,12 @@ impl Server {
         self.session().await.say(line).await
     }
 
-    /// Waits until a client is at that command; where `what` is text of CLIENT LIST.
+    /// Waits until CLIENT LIST has a client with all of these fields, such as `cmd=blpop`.
     pub async fn has_client(&self, what: &str) {
         let told = format!("a client with {what}");
-        let has = async || self.ask("CLIENT LIST").await.lines().any(|line| line.contains(what));
+        let is_it =
+            |line: &str| what.split(' ').all(|field| line.split(' ').any(|one| one == field));
+        let has = async || self.ask("CLIENT LIST").await.lines().any(is_it);
         crate::rig::eventually(&told, has).await;
     }
 
