@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::rig::redis::{CUT, Choice, Front, Layout, command, words};
+use crate::rig::redis::{CUT, Choice, Front, Layout, Wire, command, words};
 use crate::rig::{Certs, Duplex};
 
 /// Whether a connection ends without having answered anything.
@@ -131,6 +131,45 @@ async fn what_is_empty_is_answered_with_nothing() {
     assert!(wire.is_silent(Duration::from_millis(300)).await);
     wire.send(b"\r\n$1\r\nb\r\n").await;
     assert_eq!(wire.hear().await, "nil");
+}
+
+/// The name of the command, and a moment later the rest.
+async fn in_two(wire: &mut Wire, line: &str) {
+    let whole = words(line);
+    let name = line.split(' ').next().unwrap();
+    let end = memchr::memmem::find(&whole, name.as_bytes()).unwrap() + name.len() + 2;
+    wire.send(&whole[..end]).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    wire.send(&whole[end..]).await;
+}
+
+/// What decides about a command comes later than its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_not_judged_by_its_first_word_where_the_second_tells() {
+    let front = Front::start().await;
+    let mut wire = front.leader("leader-a", 33).await;
+    let refused = [
+        "CLIENT REPLY OFF",
+        "CLIENT KILL TYPE normal",
+        "CLIENT PAUSE 100",
+        "CONFIG SET maxmemory 1",
+        "SCRIPT DEBUG sync",
+        "ACL SETUSER x on",
+        "SLOWLOG RESET",
+        "CLIENT LIST",
+    ];
+    for line in refused {
+        in_two(&mut wire, line).await;
+        let told = wire.hear().await;
+        assert!(told.starts_with('-'), "{line}: {told}");
+        assert_eq!(wire.say("PING").await, "PONG", "{line}");
+    }
+    // Nor is what Palisade has to do with it.
+    in_two(&mut wire, "CLIENT SETNAME mine").await;
+    assert_eq!(wire.hear().await, "OK");
+    let sessions = front.server.sessions().await;
+    assert!(sessions.iter().all(|line| line.contains("name=mine|palisade:rig")), "{sessions:?}");
+    assert_eq!(sessions.len(), 1);
 }
 
 /// Depth is bounded in answers; a session that meets more is ended, and says which bound it was.

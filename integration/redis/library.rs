@@ -132,7 +132,7 @@ async fn it_is_answered_the_same_by_both_protocols() {
     }
     assert_eq!(next.get::<_, i64>("a").await.unwrap(), 1);
     let again = through(&front, "leader-a", 33, 3).get_multiplexed_async_connection().await;
-    let error = again.err().expect("it is stale");
+    let error = again.expect_err("it is stale");
     let said = error.to_string();
     assert!(said.contains("FENCED") || error.code() == Some("FENCED"), "{error:?}");
 }

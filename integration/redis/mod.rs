@@ -5,6 +5,7 @@
 //! | `direct` | nothing: the rig itself, on the server alone |
 //! | `history` | every fault at every point of a write: the checker |
 //! | `same` | the answers of the server itself, to the same commands |
+//! | `chance` | the same, to commands by chance |
 //! | `session` | one client connection is one connection to the server |
 //! | `tokens` | how a token comes, and how each refusal looks |
 //! | `resources` | which resource a command belongs to |
@@ -14,6 +15,7 @@
 //! | `slow` | memory, with large values, long pipelines, and clients that do not read |
 //! | `upstream`, `failover` | how the server is reached; another server is the primary |
 
+mod chance;
 mod clients;
 mod crash;
 mod direct;

@@ -205,3 +205,24 @@ async fn a_connection_of_a_client_is_one_at_the_server_and_ends_with_it() {
     assert_eq!(front.server.ask("LLEN q").await, ":1");
     assert_eq!(front.server.ask("GET a").await, "nil");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_told_before_the_end() {
+    let front = Front::start().await;
+    // No token: each is refused by Palisade itself, and then the client says no more.
+    let mut one = front.session("leader-a").await;
+    one.send(&words("SET a 1").repeat(3)).await;
+    one.half_close().await;
+    for _ in 0..3 {
+        let told = one.hear().await;
+        assert!(told.starts_with("-NOTOKEN"), "{told}");
+    }
+    assert_eq!(one.hear().await, CUT);
+    // What is no protocol ends it behind what was said before.
+    let mut two = front.leader("leader-a", 33).await;
+    let lines = [words("SET a 1"), words("SYNC"), b"*1\r\n!bad\r\n".to_vec()].concat();
+    two.send(&lines).await;
+    assert_eq!(two.hear().await, "OK");
+    assert!(two.hear().await.starts_with("-NOPERM"));
+    assert!(two.hear().await.starts_with("-ERR"));
+}

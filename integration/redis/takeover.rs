@@ -193,9 +193,19 @@ async fn what_is_pushed_at_that_moment_is_popped_and_told_or_is_there() {
 async fn what_runs_is_waited_for() {
     let front = Front::start().await;
     let (mut old, mut next) = (front.leader("leader-a", 33).await, nearly(&front).await);
-    old.send(&script(600, "'SET', KEYS[1], 'drained'")).await;
+    // Behind it is half of a command, of which the rest comes while it is waited for.
+    let behind = command(&["SET".as_bytes(), b"b", &vec![b'x'; 2_000_000]]);
+    let (first, rest) = behind.split_at(1_000_000);
+    old.send(&[&script(600, "'SET', KEYS[1], 'drained'"), first].concat()).await;
     tokio::time::sleep(Duration::from_millis(150)).await;
-    let took = takes_over(&mut next).await;
+    let (_, took) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            old.send(rest).await;
+        },
+        takes_over(&mut next)
+    );
+    assert_eq!(next.say("EXISTS b").await, ":0");
     assert!(took > Duration::from_millis(200), "it did not wait: {took:?}");
     assert_eq!(next.say("GET a").await, "drained");
     // It was admitted before the takeover, and is told yes; then it is over.
@@ -224,7 +234,7 @@ async fn what_runs_longer_than_the_drain_is_waited_for_too() {
     }
     let last = told.pop().expect("a last word");
     // All that was told is there; and what is said not to be there is not.
-    let done = [found == "late", length >= ":1".to_owned(), length == ":2"];
+    let done = [found == "late", *length >= *":1", length == ":2"];
     let done = done.iter().filter(|is_done| **is_done).count();
     assert!(told.len() <= done, "{told:?}, {last}; but only {done} were done");
     match last.split(' ').next().unwrap() {

@@ -92,6 +92,13 @@ async fn a_token_of_one_transaction() {
     assert_eq!(gone[..3], ["OK", "QUEUED", "OK"]);
     has(&gone[3], "NOTOKEN", &[]);
     assert_eq!(front.server.ask("GET a").await, "2");
+    // While it waits for EXEC, another leader comes.
+    let lines = ["MULTI", "PALISADE TOKEN 42", "SET a 5"];
+    assert_eq!(one.pipe(&lines).await, ["OK", "QUEUED", "QUEUED"]);
+    let _next = front.leader("leader-b", 43).await;
+    one.tell("EXEC").await;
+    has(&one.farewell().await, "FENCED", &["redis", "42", "43", "leader-b"]);
+    assert_eq!(front.server.ask("GET a").await, "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]

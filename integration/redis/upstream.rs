@@ -146,6 +146,30 @@ async fn a_server_that_is_full_says_so_and_the_takeover_goes_on() {
     }
 }
 
+/// The server has bounds of its own, and says so before the end of a command.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_takes_no_more_of_is_told_in_its_words() {
+    let choice = Choice { server: "proto-max-bulk-len 1mb\ntimeout 1\n", ..Choice::default() };
+    let mut front = Front::with(choice).await;
+    let mut one = front.leader("leader-a", 33).await;
+    assert_eq!(one.pipe(&["SET a 1", "INCR a"]).await, ["OK", ":2"]);
+    let large = "x".repeat(3 << 20);
+    one.send(&crate::rig::redis::command(&["SET", "a", &large])).await;
+    let told = one.hear().await;
+    assert!(told.starts_with("-ERR Protocol error"), "{told}");
+    let told = one.farewell().await;
+    assert!(told == "CUT" || told.starts_with("-TRYAGAIN"), "{told}");
+    // Nobody is there for too long; Palisade's own connection is.
+    let mut idle = front.leader("leader-a", 33).await;
+    assert_eq!(idle.say("GET a").await, "2");
+    let told = idle.farewell().await;
+    assert!(told == "CUT" || told.starts_with("-TRYAGAIN"), "{told}");
+    let mut next = front.leader("leader-b", 34).await;
+    assert_eq!(next.say("INCR a").await, ":3");
+    let everything = front.palisade().everything();
+    assert!(!everything.contains("panicked"), "{everything}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_refused_with_a_word() {
     let choice = Choice { server: "cluster-enabled yes\n", ..Choice::default() };

@@ -57,7 +57,7 @@ pub enum Scripts {
     /// everything.
     #[default]
     Declared,
-    /// Scripts and functions are refused.
+    /// Scripts and functions are refused, but for the forms that only read.
     Refuse,
 }
 

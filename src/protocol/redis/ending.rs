@@ -12,6 +12,8 @@ use crate::fence::Refusal;
 /// How long the last words of a client that is being killed are waited for: they tell what became
 /// of what it had sent.
 pub const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a command that waits for somebody else has at least to be told to wait no more.
+const UNBLOCK_MIN: Duration = Duration::from_millis(500);
 /// How long what a client had sent before it hung up may take to be answered.
 pub const HUNG_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -24,13 +26,7 @@ impl Session {
             Some(_) => fence.bid.rule.sessions.drain,
             None => Duration::ZERO,
         };
-        if self.phase == Phase::Open {
-            self.phase = Phase::Draining(Instant::now() + drain);
-            self.cut();
-            if self.pending.is_blocked() {
-                self.front.unblock_soon(&self.hold.server, self.hold.client_id);
-            }
-        }
+        self.drain(drain);
         self.wind_up().await
     }
 
@@ -38,11 +34,29 @@ impl Session {
     pub(super) async fn closing(&mut self) -> Flow {
         self.is_closing = true;
         // What waits for somebody else may do so for ever.
-        if self.pending.is_blocked() && self.phase == Phase::Open {
-            self.phase = Phase::Draining(Instant::now() + LAST_WORDS_TIMEOUT);
-            self.front.unblock_soon(&self.hold.server, self.hold.client_id);
+        if self.pending.is_blocked() {
+            self.drain(LAST_WORDS_TIMEOUT);
         }
         self.wind_up().await
+    }
+
+    /// Nothing more is forwarded, and what was has that long.
+    fn drain(&mut self, time: Duration) {
+        let is_blocked = self.pending.is_blocked();
+        // The server's word that a command does not wait any more is worth a moment.
+        let time = if is_blocked { time.max(UNBLOCK_MIN) } else { time };
+        let until = Instant::now() + time;
+        match self.phase {
+            Phase::Open => {
+                self.phase = Phase::Draining(until);
+                self.cut();
+                if is_blocked {
+                    self.front.unblock_soon(&self.hold.server, self.hold.client_id);
+                }
+            }
+            Phase::Draining(at) => self.phase = Phase::Draining(at.min(until)),
+            Phase::Reaped(_) => {}
+        }
     }
 
     /// A request whose last byte has not gone to the server never will: to it, it is none.
@@ -58,7 +72,8 @@ impl Session {
             Phase::Open => self.pending.is_empty(),
             _ => self.unanswered() == 0,
         };
-        let is_ending = self.phase != Phase::Open || self.is_closing && self.transaction.is_none();
+        // Also between MULTI and EXEC: nothing of it is done yet, and nobody knows when it will be.
+        let is_ending = self.phase != Phase::Open || self.is_closing;
         if !is_ending || !is_quiet {
             return Flow::Go;
         }
@@ -113,9 +128,7 @@ impl Session {
         if self.unanswered() == 0 || is_blocked || self.client.is_none() && self.hold.is_clean() {
             return self.leave(None).await;
         }
-        if self.phase == Phase::Open {
-            self.phase = Phase::Draining(Instant::now() + HUNG_UP_TIMEOUT);
-        }
+        self.drain(HUNG_UP_TIMEOUT);
         Flow::Go
     }
 

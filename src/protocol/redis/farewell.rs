@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::pending::Entry;
 use super::refusal::Problem;
 use super::session::{Flow, Reply, Session};
 use crate::net::tls::ServerStream;
@@ -24,10 +25,18 @@ impl Session {
     pub(super) async fn leave(&mut self, problem: Option<&Problem>) -> Flow {
         self.hold.reap();
         let Some(mut client) = self.client.take() else { return Flow::End };
+        let mut pending = std::mem::take(&mut self.pending);
+        // It is closed never.
+        let _turn = self.front.endings.acquire().await;
         let is_all_read = self.passing.is_none() && self.from_client.open().is_empty();
         let farewell = async {
             client.write_all(&self.to_client).await?;
             client.write_all(self.from_server.cleared()).await?;
+            // Palisade's own answers wait for nobody.
+            while let Some(Entry::Own(answer, _)) = pending.first() {
+                client.write_all(answer).await?;
+                pending.answered();
+            }
             // In the middle of an answer of the server's there is no place for another.
             let is_between = self.reply == Reply::None || self.replies.is_between();
             if let Some(problem) = problem.filter(|_| is_between) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use smallvec::SmallVec;
 
 use super::commands::Access;
 use super::fences::{Fence, Fences};
@@ -12,8 +13,57 @@ use super::server::{Front, swept};
 use super::session::{Flow, Session, Then, Transaction};
 use crate::fence::Refusal;
 use crate::gate::{Admission, Bid};
+use crate::rules::Matched;
 
 impl Session {
+    /// What can only be done with a token, where there is none.
+    pub(super) fn lacks_token(&self, needs: &Needs) -> Option<Matched> {
+        let of_needs = || needs.iter().find(|need| need.needs_token());
+        let lacking = self.fences_now().is_none().then(of_needs)??;
+        Some(lacking.matched.clone())
+    }
+
+    /// The token that a command is under.
+    fn fences_now(&self) -> Option<&Fences> {
+        match &self.transaction {
+            Some(Transaction { token: Some(token), .. }) => Some(token),
+            _ => self.token.as_ref(),
+        }
+    }
+
+    /// Whether these are granted, as far as that can be told at once.
+    pub(super) fn granted(&mut self, needs: &Needs) -> Granted {
+        let Some(fences) = self.fences_now() else {
+            return self.lacks_token(needs).map_or(Granted::Yes, Granted::No);
+        };
+        let mut missing = SmallVec::<[&Fence; 2]>::new();
+        for need in needs {
+            let resource = &need.matched.resource;
+            // What is admitted under this token is sealed with it, too.
+            if self.hold.is_admitted(resource, fences.token) {
+                continue;
+            }
+            let Some(fence) = fences.of(resource) else { return Granted::Later };
+            if need.access == Access::Write {
+                missing.push(fence);
+            }
+        }
+        // Mostly nobody else wants it, and the gate says yes at once.
+        let mut admissions = SmallVec::<[Admission; 2]>::new();
+        for fence in missing {
+            match self.front.gate.admit(&fence.bid).now_or_never() {
+                Some(Ok(admission)) if admission.commit().is_ok() => admissions.push(admission),
+                _ => {
+                    // Nothing was sent under these.
+                    admissions.iter().for_each(Admission::settle);
+                    return Granted::Later;
+                }
+            }
+        }
+        admissions.into_iter().for_each(|admission| self.hold.admit(admission));
+        Granted::Yes
+    }
+
     /// Has what the request at the front needs, and lets it go on; or refuses it.
     pub(super) async fn grant(&mut self, mut needs: Needs, then: Then) -> Flow {
         let written = needs.clone();
@@ -91,7 +141,7 @@ impl Session {
             self.unwatched.push(Arc::clone(&fence.watch));
             fences.sealed(fence);
         }
-        if need.access == Access::Read || self.hold.is_admitted(resource) {
+        if need.access == Access::Read || self.hold.is_admitted(resource, fences.token) {
             return Ok(());
         }
         let Some(fence) = fences.of(resource) else { return Ok(()) };
@@ -148,6 +198,15 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether something is granted.
+pub(super) enum Granted {
+    Yes,
+    /// It needs a token, and there is none.
+    No(Matched),
+    /// The gate has to be asked.
+    Later,
 }
 
 /// Seals, and watches the resource from then on.

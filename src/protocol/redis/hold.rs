@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::server::Front;
 use super::upstream::ServerId;
-use crate::fence::Resource;
+use crate::fence::{Resource, Token};
 use crate::gate::Admission;
 
 /// What a session holds of its connection to the server. Dropped while something may still run,
@@ -32,9 +32,11 @@ impl Hold {
         }
     }
 
-    /// Whether writes to a resource are admitted now.
-    pub(super) fn is_admitted(&self, resource: &Resource) -> bool {
-        self.admissions.iter().any(|admission| admission.resource() == resource)
+    /// Whether writes to a resource are admitted now, under that token.
+    pub(super) fn is_admitted(&self, resource: &Resource, token: Token) -> bool {
+        self.admissions
+            .iter()
+            .any(|admission| admission.token() == token && admission.resource() == resource)
     }
 
     /// Whether nothing that may write is with the server, nor was when it was told to kill.

@@ -96,6 +96,9 @@ impl Place<'_> {
             }
             return self.unknown(&shown(name));
         };
+        if command.is_container() && count > 1 && arg(1).is_none() {
+            return Verdict::More;
+        }
         match command.kind {
             Kind::Free => forward(Ok(Needs::new()), command.is_blocking),
             Kind::Refused(why) => refuse(Denial::Never(why)),
@@ -159,10 +162,23 @@ impl Place<'_> {
         count: usize,
         arg: &impl Fn(usize) -> Option<&'b [u8]>,
     ) -> Found {
-        let name = || shown(command.name.as_bytes());
+        if let Some(key) = command.only_key(count) {
+            let mut needs = Needs::new();
+            let found = match (self.sole, arg(key.index)) {
+                (Some(sole), _) if key.database.is_none() => {
+                    self.need(sole.clone(), key.access, false, &mut needs)
+                }
+                (_, Some(text)) => {
+                    let database = key.database.unwrap_or(self.database);
+                    self.key(database, text, key.access, false, &mut needs)
+                }
+                (_, None) => return Found::More,
+            };
+            return Found::Needs(found.map(|()| needs));
+        }
         match command.touches(count, arg) {
             Finding::Touches(touches, is_script) => {
-                Found::Needs(self.needs(&touches, is_script, &name(), arg))
+                Found::Needs(self.needs(&touches, is_script, &command.name, arg))
             }
             // Where it can reach one resource only, it does not matter which keys they are.
             Finding::More if let Some((sole, access)) = self.sole_of(command) => {
@@ -172,7 +188,7 @@ impl Place<'_> {
             Finding::More => Found::More,
             Finding::Ask(access) => Found::Ask(access),
             Finding::Malformed => {
-                Found::Needs(self.everything(Access::Write, Reach::Instance, &name()))
+                Found::Needs(self.everything(Access::Write, Reach::Instance, &command.name))
             }
         }
     }

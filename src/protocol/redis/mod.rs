@@ -11,6 +11,7 @@
 //! command is forwarded until everything that was sent is answered. [`hold`] lets go of them in no
 //! other way than by the server's word that the client is gone.
 
+mod acts;
 mod answers;
 mod changes;
 pub mod codec;
@@ -34,6 +35,7 @@ mod requests;
 mod server;
 mod session;
 mod settings;
+mod status;
 mod tell;
 #[cfg(test)]
 mod testing;
@@ -45,5 +47,5 @@ pub use metrics::describe as describe_metrics;
 pub use name::CLIENT_NAME_BYTES_MAX;
 pub use own::OWN_KEYS_MAX;
 pub use preview::{Asked, Becomes, Preview, Refused, Touched};
-pub use server::{Front, Servers, serve_connection};
+pub use server::{ENDINGS_MAX, Front, Servers, serve_connection};
 pub use settings::{Limits, Listener};

@@ -1,19 +1,15 @@
 //! What is done with each request of the client.
 
-use futures_util::FutureExt as _;
-use smallvec::SmallVec;
-
 use super::codec::request::RequestError;
 use super::codec::write;
-use super::commands::{Access, Act};
-use super::fences::{Fence, Fences};
+use super::commands::Access;
+use super::grant::Granted;
 use super::judge::{Needs, Place, Verdict};
 use super::pending::Look;
 use super::pump::Step;
 use super::refusal::{Denial, Problem};
-use super::session::{Event, Mode, Phase, Session, Then, Transaction};
+use super::session::{Event, Mode, Phase, Session, Then};
 use crate::fence::Action;
-use crate::gate::Admission;
 use crate::rules::{Matched, Reads};
 
 /// Palisade's own answers that a client has not read yet, in bytes.
@@ -30,12 +26,12 @@ impl Session {
         }
         if let Some(what) = &self.broken {
             // What came before it is answered first.
-            return match self.unanswered() {
-                0 => {
+            return match self.unanswered() == 0 {
+                true => {
                     let denial = Denial::Protocol(what.clone());
                     Step::Event(Event::End(Box::new(self.problem(denial))))
                 }
-                _ => Step::Wait,
+                false => Step::Wait,
             };
         }
         if let Some(step) = self.rest() {
@@ -48,7 +44,7 @@ impl Session {
         if is_full || is_waiting {
             return Step::Wait;
         }
-        if self.is_closing && self.transaction.is_none() {
+        if self.is_closing {
             return match self.pending.is_empty() {
                 true => Step::Event(Event::Quiet),
                 false => Step::Wait,
@@ -187,7 +183,7 @@ impl Session {
         Some(Step::Again)
     }
 
-    fn waits_for(&mut self, look: Option<Look>) {
+    pub(super) fn waits_for(&mut self, look: Option<Look>) {
         match look {
             None => self.pending.pass(),
             Some(look) => {
@@ -197,236 +193,7 @@ impl Session {
         }
     }
 
-    /// Transactions, and what changes what the connection is in.
-    fn act(&mut self, act: Act) -> Step {
-        let is_bare = self.request.count() == 1;
-        match act {
-            Act::Multi if is_bare => {
-                let step = self.forward(None);
-                if step.is_some() && self.transaction.is_none() {
-                    self.transaction = Some(Transaction::default());
-                }
-                step.unwrap_or(Step::Wait)
-            }
-            Act::Exec if is_bare && self.transaction.is_some() => self.execute(),
-            Act::Discard if is_bare => {
-                let step = self.forward(None);
-                if step.is_some() && self.transaction.take().is_some() {
-                    self.is_watch_old = true;
-                }
-                step.unwrap_or(Step::Wait)
-            }
-            Act::Multi | Act::Exec | Act::Discard | Act::Unwatch | Act::Watch => {
-                self.forward_granted(&Needs::new(), false)
-            }
-            Act::ReplyMode => self.reply_mode(),
-            Act::GetName if self.transaction.is_some() => {
-                self.forward_granted(&Needs::new(), false)
-            }
-            Act::SetName => self.set_name(),
-            Act::Palisade if self.transaction.is_some() => self.own_in_transaction(),
-            // RESET discards a transaction, as at the server.
-            Act::Quit | Act::Reset => self.quietly(Event::Own(act)),
-            _ if self.transaction.is_some() => {
-                self.refuse(Denial::Never("not between MULTI and EXEC: send it before MULTI"), None)
-            }
-            Act::Select => self.selects(),
-            Act::Subscribe | Act::PatternSubscribe | Act::Unsubscribe => self.subscriptions(),
-            Act::Monitor => match self.pending.is_empty() {
-                true => {
-                    self.mode = Mode::Monitors;
-                    self.forward(None).unwrap_or(Step::Wait)
-                }
-                false => self.wait_for_quiet(),
-            },
-            Act::Auth | Act::Hello | Act::GetName | Act::Palisade => self.quietly(Event::Own(act)),
-        }
-    }
-
-    /// EXEC: everything that was queued has to be admitted now.
-    fn execute(&mut self) -> Step {
-        let Some(transaction) = &self.transaction else { return Step::Wait };
-        if transaction.is_dirty {
-            let error = Problem::from(Denial::Aborted).error();
-            if !self.is_all_forwarded() {
-                return Step::Wait;
-            }
-            write::command(&mut self.to_server, &[b"DISCARD"]);
-            self.skip_front();
-            self.pending.replace(error);
-            self.transaction = None;
-            self.is_watch_old = true;
-            return Step::Again;
-        }
-        let needs = transaction.needs.clone();
-        match self.granted(&needs) {
-            Granted::Yes => {}
-            Granted::No(matched) => return self.needs_token(&matched),
-            Granted::Later => return self.in_turn(Event::Grant(needs, Then::Act(Act::Exec))),
-        }
-        let Some(step) = self.forward(None) else { return Step::Wait };
-        if let Some(Transaction { token: Some(token), .. }) = self.transaction.take() {
-            self.executed = Some(token);
-        }
-        step
-    }
-
-    fn selects(&mut self) -> Step {
-        let number = self.arg(1).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        let look = match number {
-            Some(database) if self.request.count() == 2 => Some(Look::Select(database)),
-            // The server says what is wrong with it.
-            _ => None,
-        };
-        match self.pending.is_empty() {
-            true => self.forward(look).unwrap_or(Step::Wait),
-            false => self.wait_for_quiet(),
-        }
-    }
-
-    /// What changes subscriptions, or comes among them: how many values answer it nobody can tell
-    /// beforehand, so a PING of our own behind it tells when they are over.
-    fn subscriptions(&mut self) -> Step {
-        if !self.pending.is_empty() {
-            return self.wait_for_quiet();
-        }
-        if !self.is_all_forwarded() || self.request.len().is_none() {
-            return match self.request.len() {
-                None => self.more(),
-                Some(_) => Step::Wait,
-            };
-        }
-        let nonce = Box::new(super::server::nonce());
-        let bytes = self.from_client.open();
-        let args: Vec<&[u8]> =
-            (0..self.request.count()).filter_map(|at| self.request.arg(bytes, at)).collect();
-        write::command(&mut self.to_server, &args);
-        write::command(&mut self.to_server, &[b"PING", &nonce[..]]);
-        self.skip_front();
-        self.waits_for(Some(Look::Subscriptions(nonce)));
-        Step::Again
-    }
-
-    fn reply_mode(&mut self) -> Step {
-        match self.arg(2) {
-            Some(mode) if mode.eq_ignore_ascii_case(b"on") => {
-                self.forward_granted(&Needs::new(), false)
-            }
-            _ => self.refuse(
-                Denial::Never("CLIENT REPLY OFF and SKIP: the answers tell when a write has ended"),
-                None,
-            ),
-        }
-    }
-
-    fn set_name(&mut self) -> Step {
-        let (3, Some(name)) = (self.request.count(), self.arg(2)) else {
-            return match self.request.count() {
-                3 => self.more(),
-                _ => self.forward_granted(&Needs::new(), false),
-            };
-        };
-        if !self.is_all_forwarded() {
-            return Step::Wait;
-        }
-        let name = name.to_vec();
-        if let Err(why) = self.name.set(&name) {
-            return self.refuse(Denial::AsRedis(format!("ERR {why}")), None);
-        }
-        let full = self.name.full();
-        let step = self.forward_instead(&[b"CLIENT", b"SETNAME", &full], None);
-        if let Some(transaction) = &mut self.transaction {
-            transaction.queued += 1;
-        }
-        step.unwrap_or(Step::Wait)
-    }
-
-    /// `PALISADE TOKEN` as the first command of a transaction: its token.
-    fn own_in_transaction(&mut self) -> Step {
-        let is_token = self.arg(1).is_some_and(|word| word.eq_ignore_ascii_case(b"token"));
-        let is_first = self.transaction.as_ref().is_some_and(|open| open.queued == 0);
-        match is_token && is_first {
-            true => self.quietly(Event::Own(Act::Palisade)),
-            false => self.refuse(
-                Denial::Never(
-                    "only PALISADE TOKEN may stand between MULTI and EXEC, as the first command",
-                ),
-                None,
-            ),
-        }
-    }
-
-    /// Where few commands are allowed, it is another one.
-    fn out_of_place(&mut self, verdict: &Verdict) -> Option<Step> {
-        let is_allowed = match self.mode {
-            Mode::Answers => true,
-            Mode::Monitors => matches!(verdict, Verdict::Act(Act::Quit, _)),
-            Mode::Subscribed => is_for_subscribers(verdict, self.arg(0)),
-        };
-        if is_allowed {
-            return None;
-        }
-        if self.mode == Mode::Monitors {
-            let denial = Denial::Never("this connection monitors: it can only QUIT");
-            return Some(Step::Event(Event::End(Box::new(self.problem(denial)))));
-        }
-        let name = self.arg(0).map(super::judge::shown).unwrap_or_default().to_lowercase();
-        let begun = match verdict {
-            Verdict::Act(Act::Exec, _) => "EXECABORT Transaction discarded because of:",
-            _ => "ERR",
-        };
-        let text = format!(
-            "{begun} Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
-             RESET are allowed in this context"
-        );
-        Some(self.refuse(Denial::AsRedis(text), None))
-    }
-
-    /// What can only be done with a token, where there is none.
-    pub(super) fn lacks_token(&self, needs: &Needs) -> Option<Matched> {
-        let of_needs = || needs.iter().find(|need| need.needs_token());
-        let lacking = self.fences_now().is_none().then(of_needs)??;
-        Some(lacking.matched.clone())
-    }
-
-    /// The token that a command is under.
-    fn fences_now(&self) -> Option<&Fences> {
-        match &self.transaction {
-            Some(Transaction { token: Some(token), .. }) => Some(token),
-            _ => self.token.as_ref(),
-        }
-    }
-
-    /// Whether these are granted, as far as that can be told at once.
-    fn granted(&mut self, needs: &Needs) -> Granted {
-        let Some(fences) = self.fences_now() else {
-            return self.lacks_token(needs).map_or(Granted::Yes, Granted::No);
-        };
-        let mut missing = SmallVec::<[&Fence; 2]>::new();
-        for need in needs {
-            let resource = &need.matched.resource;
-            let Some(fence) = fences.of(resource) else { return Granted::Later };
-            if need.access == Access::Write && !self.hold.is_admitted(resource) {
-                missing.push(fence);
-            }
-        }
-        // Mostly nobody else wants it, and the gate says yes at once.
-        let mut admissions = SmallVec::<[Admission; 2]>::new();
-        for fence in missing {
-            match self.front.gate.admit(&fence.bid).now_or_never() {
-                Some(Ok(admission)) if admission.commit().is_ok() => admissions.push(admission),
-                _ => {
-                    // Nothing was sent under these.
-                    admissions.iter().for_each(Admission::settle);
-                    return Granted::Later;
-                }
-            }
-        }
-        admissions.into_iter().for_each(|admission| self.hold.admit(admission));
-        Granted::Yes
-    }
-
-    fn needs_token(&mut self, matched: &Matched) -> Step {
+    pub(super) fn needs_token(&mut self, matched: &Matched) -> Step {
         let identity = &self.peer.identity.name;
         let is_open =
             matched.rule.reads == Reads::Open && matched.rule.who.may(identity, Action::Read);
@@ -463,7 +230,7 @@ impl Session {
     }
 
     /// An event, once everything before the request at the front has gone on.
-    fn in_turn(&self, event: Event) -> Step {
+    pub(super) fn in_turn(&self, event: Event) -> Step {
         match self.is_all_forwarded() {
             true => Step::Event(event),
             false => Step::Wait,
@@ -471,7 +238,7 @@ impl Session {
     }
 
     /// An event, once everything before the request at the front is answered.
-    fn quietly(&mut self, event: Event) -> Step {
+    pub(super) fn quietly(&mut self, event: Event) -> Step {
         // Its arguments are few and short; all of them have to be there.
         if self.request.len().is_none() {
             return self.more();
@@ -484,13 +251,13 @@ impl Session {
         }
     }
 
-    fn wait_for_quiet(&mut self) -> Step {
+    pub(super) fn wait_for_quiet(&mut self) -> Step {
         self.wants_quiet = true;
         Step::Wait
     }
 
     /// More of the request at the front has to be there, but not too much.
-    fn more(&mut self) -> Step {
+    pub(super) fn more(&mut self) -> Step {
         let bytes_max = self.front.listener.limits.command_bytes_max;
         if self.from_client.open().len() < bytes_max {
             return Step::More;
@@ -520,27 +287,5 @@ impl Session {
     fn breaks(&mut self, error: &RequestError) -> Step {
         self.broken = Some(error.to_string());
         Step::Again
-    }
-}
-
-/// Whether something is granted.
-enum Granted {
-    Yes,
-    /// It needs a token, and there is none.
-    No(Matched),
-    /// The gate has to be asked.
-    Later,
-}
-
-/// Whether it may be sent among subscriptions of RESP2.
-fn is_for_subscribers(verdict: &Verdict, name: Option<&[u8]>) -> bool {
-    match verdict {
-        Verdict::Act(act, _) => matches!(
-            act,
-            Act::Subscribe | Act::PatternSubscribe | Act::Unsubscribe | Act::Quit | Act::Reset
-        ),
-        Verdict::More | Verdict::Refuse(_) => true,
-        Verdict::Forward { .. } => name.is_some_and(|name| name.eq_ignore_ascii_case(b"ping")),
-        Verdict::Ask(_) => false,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,11 @@ use crate::telemetry::RateLimit;
 /// How often a command is told to wait no more that the server may not have come to yet.
 const UNBLOCK_TRIES_MAX: usize = 50;
 const UNBLOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections of a listener that are ended at once: when a thousand idle ones are overtaken, the
+/// new leader would otherwise wait for its own answer until all of them were told. Nothing of theirs
+/// is admitted meanwhile.
+pub const ENDINGS_MAX: usize = 32;
 
 /// The server behind listeners: one for each upstream, as each is swept once, at the beginning.
 #[derive(Clone)]
@@ -63,6 +69,8 @@ pub struct Front {
     pub(super) metrics: Metrics,
     /// Lines of the log, by reason.
     pub(super) lines: RateLimit<&'static str>,
+    /// Connections that are being ended.
+    pub(super) endings: Semaphore,
     commands: Arc<ArcSwap<Commands>>,
     runtime: Handle,
     /// What goes on when its connection has ended.
@@ -97,6 +105,7 @@ impl Front {
             control,
             metrics,
             lines: RateLimit::new(1, Duration::from_secs(1)),
+            endings: Semaphore::new(ENDINGS_MAX),
             commands,
             runtime,
             reaping: TaskTracker::new(),

@@ -78,6 +78,12 @@ pub struct Command {
 }
 
 impl Command {
+    /// Whether the argument behind its name says what it is (CLIENT, CONFIG, ...).
+    #[must_use]
+    pub fn is_container(&self) -> bool {
+        matches!(self.keys, Keys::Container { .. })
+    }
+
     /// What a request of it touches: `count` arguments in all, the name among them as number 0, of
     /// which `arg` gives those that are there. All keys of [`Finding::Touches`] are there.
     #[inline]

@@ -1,13 +1,13 @@
 //! For the tests of this layer: real Redis servers and Sentinels, each in a folder of its own.
 //!
 //! ```ignore
-//! let server = Server::start();                                   // no password; TCP and a Unix socket
-//! let server = Server::start_with(&["--requirepass", "secret"]);  // any of redis.conf's settings
-//! let server = Server::start_tls();                               // asks for a client certificate
-//! let replica = server.replica();                                 // in step when this returns
-//! let sentinel = Sentinel::start(&server);                        // calls it `main`, quorum 1
-//! server.ask(&["SET", "k", "v"]).await;                           // as `default`, by the Unix socket
-//! server.crash(); server.restart();                               // SIGKILL; the same port and folder
+//! let server = Server::start();                          // no password; TCP and a Unix socket
+//! let guarded = Server::start_with(&["--requirepass", "secret"]); // any setting of redis.conf
+//! let tls = Server::start_tls();                         // asks for a client certificate
+//! let replica = server.replica();                        // in step when this returns
+//! let sentinel = Sentinel::start(&server);               // calls it `main`, quorum 1
+//! server.ask(&["SET", "k", "v"]).await;                  // as `default`, by the Unix socket
+//! server.restart();                                      // SIGKILL; the same port and folder
 //! ```
 //!
 //! A server is a child of a shell that kills it and removes its folder when the test process goes

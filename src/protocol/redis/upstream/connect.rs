@@ -191,8 +191,8 @@ impl Dialer {
         let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
         if is_one && are_several(&addresses) {
             return Err(io::Error::other(
-                "it is the name of several servers, and a client of one of them could be looked for on \
-                 another; give the upstream the name of one server, or Sentinels",
+                "it is the name of several servers, and a client of one of them could be looked \
+                 for on another; give the upstream the name of one server, or Sentinels",
             ));
         }
         let stream = tcp(&*addresses).await?;

@@ -145,7 +145,8 @@ impl Login<'_> {
             "DENIED" => "give the server a password (requirepass), and `password_file`".to_owned(),
             _ if why.contains("without any password configured") => {
                 format!(
-                    "the server asks for none: leave out `password_file` of {keys}, or set one there"
+                    "the server asks for none: leave out `password_file` of {keys}, or set \
+                     requirepass there"
                 )
             }
             _ => format!("see `user` and `password_file` of {keys}"),

@@ -71,9 +71,9 @@ impl Sentinels {
 
     /// The primary, as a Sentinel has said not longer than `age_max` ago.
     ///
-    /// A Sentinel that was cut off still names the primary of before a failover: its epoch is smaller
-    /// than one seen already, and the next Sentinel is asked. Where all of them answer and none has a newer epoch, they
-    /// were set up again, and the largest one counts.
+    /// A Sentinel that was cut off still names the primary of before a failover: its epoch is
+    /// smaller than one seen already, and the next Sentinel is asked. Where all of them answer and
+    /// none has a newer epoch, they were set up again, and the largest one counts.
     pub(super) async fn primary(
         &self,
         dialer: &Dialer,

@@ -40,7 +40,8 @@ pub struct Change {
     pub expected_offset: u64,
     /// How far of that the one now goes, where it can be told.
     pub found_offset: Option<u64>,
-    /// Bytes of that history that are missing, as far as was looked; `None` where it cannot be told.
+    /// Bytes of that history that are missing, as far as was looked; `None` where it cannot be
+    /// told.
     pub lost_bytes: Option<u64>,
 }
 

@@ -1,11 +1,12 @@
 //! Whether a primary still has what was seen before, by its replication id and offset. Pure.
 //!
-//! Redis counts the bytes that it has told its replicas, as an offset in a history that has an id. A
-//! server that becomes the primary begins a new history, and says of which one it goes on, and from
-//! which offset. If that lies before what the old primary was seen to have, writes are lost.
+//! Redis counts the bytes that it has told its replicas, as an offset in a history that has an id.
+//! A server that becomes the primary begins a new history, and says of which one it goes on, and
+//! from which offset. If that lies before what the old primary was seen to have, writes are lost.
 //!
 //! Not all that is counted is a write: a primary and its Sentinels tell the replicas something
-//! every few seconds, and to the end. So what counts is how far it had come when it was last seen to have written.
+//! every few seconds, and to the end. So what counts is how far it had come when it was last seen
+//! to have written.
 //!
 //! What is seen is as old as the last look: what was written since then may be lost besides.
 //! A primary that never had a replica counts nothing; then only the restart is seen.
@@ -72,7 +73,8 @@ impl Seen {
         Some(Self { is_primary, history, offset, written: offset, writes, earlier, is_logged })
     }
 
-    /// Whether all that this one had is in `now`, which was seen later, of the same process or another.
+    /// Whether all that this one had is in `now`, which was seen later, of the same process or
+    /// another.
     pub(super) fn is_in(&self, now: &Self, is_same_process: bool) -> Finding {
         let expected = self.written;
         let found = if now.history == self.history {

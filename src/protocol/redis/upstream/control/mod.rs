@@ -82,9 +82,9 @@ impl Control {
         Arc::new(Self { shared, asks, tasks })
     }
 
-    /// Kills a client, and returns when nothing of it can run any more where anybody would see it: when its
-    /// own process has said that it is gone, or when another one is the primary in its place. It
-    /// goes on trying until then, and goes on when the caller does not wait any longer.
+    /// Kills a client, and returns when nothing of it can run any more where anybody would see it:
+    /// when its own process has said that it is gone, or when another one is the primary in its
+    /// place. It goes on trying until then, and goes on when the caller does not wait any longer.
     pub async fn kill(&self, server: &Arc<ServerId>, client_id: u64) {
         if self.shared.orders.give(server.clone(), client_id).await.is_err() {
             // Nobody has said that it is gone, and nobody will.
@@ -93,7 +93,8 @@ impl Control {
     }
 
     /// Ends what a client waits for in a blocking command, with an error, within
-    /// [`UNBLOCK_TIMEOUT`]. Whether it did: when false, the client waited for nothing, or nobody could be asked.
+    /// [`UNBLOCK_TIMEOUT`]. Whether it did: when false, the client waited for nothing, or nobody
+    /// could be asked.
     pub async fn unblock(&self, server: &Arc<ServerId>, client_id: u64) -> bool {
         let id = client_id.to_string();
         let command = ["CLIENT", "UNBLOCK", id.as_str(), "ERROR"];
@@ -102,8 +103,8 @@ impl Control {
         answer == Some(Value::Int(1))
     }
 
-    /// Returns when nothing is left of what an earlier process of this replica had begun, with
-    /// the number of clients that were killed. A session of this process that is begun before may be
+    /// Returns when nothing is left of what an earlier process of this replica had begun, with the
+    /// number of clients that were killed. A session of this process that is begun before may be
     /// taken for one of them, and killed.
     pub async fn swept(&self) -> usize {
         let mut swept = self.shared.swept.subscribe();

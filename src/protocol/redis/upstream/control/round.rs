@@ -18,9 +18,9 @@ pub(super) struct Killed {
     pub(super) refused: Option<String>,
 }
 
-/// Kills clients, and asks which of them are there still: the answer to CLIENT KILL says that they are to go, and the
-/// list that they are gone. A server that yields in the middle of something (a module's command)
-/// marks a client in use first, and frees it later.
+/// Kills clients, and asks which of them are there still: the answer to CLIENT KILL says that they
+/// are to go, and the list that they are gone. A server that yields in the middle of something (a
+/// module's command) marks a client in use first, and frees it later.
 ///
 /// # Errors
 /// When the connection is over. Which are gone is not known then.

@@ -59,9 +59,10 @@ async fn a_script_is_waited_for() {
     let began = Instant::now();
     let script = client.begin(&[
         "EVAL",
-        "redis.replicate_commands() local t = redis.call('TIME') local till = t[1] * 1000000 + t[2] + 1000000 \
-         repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] >= till \
-         redis.call('SET', 'script', 'done') return 1",
+        "local now = function() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end \
+         local till = now() + 1000000 \
+         repeat until now() >= till \
+         redis.call('SET', KEYS[1], 'done') return 1",
         "1",
         "script",
     ]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use super::super::{Change, ChangeKind, Control};
-use super::rig::{connector, control, soon, until, upstream};
+use super::rig::{Client, connector, control, soon, until, upstream};
 use crate::protocol::redis::testing::Server;
 
 /// The next change, which is of that kind.
@@ -95,32 +95,15 @@ async fn a_restart_from_a_snapshot_is_compared() {
 async fn a_demotion_is_told_and_nobody_is_the_primary() {
     let (server, other) = (Server::start(), Server::start());
     let (control, mut changes) = watching(&server).await;
+    let client = Client::open(&connector(upstream(&server, "client"))).await;
     let port = other.port().to_string();
     server.ask(&["REPLICAOF", "127.0.0.1", &port]).await;
     next(&mut changes, ChangeKind::Demoted).await;
     let mut primary = control.primary();
     soon("none", primary.wait_for(Option::is_none)).await.expect("it is published");
     // Clients can be killed there all the same.
-    let client = super::rig::connector(upstream(&server, "x")).open(b"x").await;
-    assert!(client.is_err());
-    let id = server.ask(&["CLIENT", "ID"]).await;
-    let redis::Value::Int(gone) = id else { panic!("{id:?}") };
-    let known = Arc::new(change_of(&server, &control).await);
-    soon("gone", control.kill(&known, gone.cast_unsigned())).await;
+    soon("killed", control.kill(&client.server, client.id)).await;
+    assert!(!server.has_client(client.id).await);
     server.ask(&["REPLICAOF", "NO", "ONE"]).await;
     soon("one", primary.wait_for(Option::is_some)).await.expect("it is published");
-}
-
-/// The process at that server now.
-async fn change_of(server: &Server, control: &Control) -> super::super::ServerId {
-    let _ = control;
-    let info = server.info("server").await;
-    let run_id = super::super::wire::field(&info, "run_id").expect("it has one");
-    super::super::ServerId {
-        host: "x".into(),
-        run_id: run_id.into(),
-        endpoint: super::rig::tcp(server.port()),
-        version: "7".into(),
-        view: 0,
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::sentinel::Said;
 use super::super::settings::{Sentinel as Service, Upstream};
-use super::super::{ChangeKind, OpenError};
+use super::super::{ChangeKind, OpenError, session_suffix};
 use super::failover::{looked, next};
 use super::rig::{Client, connector, control, is_waiting, password, soon, until, watched};
 use crate::protocol::redis::testing::{Sentinel, Server};
@@ -16,10 +17,14 @@ async fn a_failover_that_loses_nothing() {
     sentinel.knows_replicas(1).await;
     let connector = connector(watched(&primary, "r1", &[&sentinel]));
     let left = Client::of_replica(&connector).await;
+    let said = Said { endpoint: super::rig::tcp(replica.port()), view: 0 };
+    let name = format!("app{}", session_suffix("r1"));
+    let (beside, is_primary) = connector.open_on(&said, name.as_bytes()).await.expect("yes");
+    assert!(!is_primary);
     let control = control(&connector);
     let mut changes = control.changes();
-    assert_eq!(soon("swept", control.swept()).await, 1);
-    assert!(!primary.has_client(left.id).await);
+    assert_eq!(soon("swept", control.swept()).await, 2);
+    assert!(!primary.has_client(left.id).await && !replica.has_client(beside.client_id).await);
     let mut known = control.primary();
     soon("known", known.wait_for(Option::is_some)).await.expect("it is published");
     let client = Client::open(&connector).await;
