@@ -19,14 +19,17 @@ pub enum Ill {
     /// The next leader comes while the server does nothing, and it may be that Palisade is killed
     /// in that time.
     ServerFrozen,
+    /// Palisade loses all connections to the server, but not what is on its way there.
+    NetworkCut,
 }
 
-pub const ILLS: [Ill; 5] = [
+pub const ILLS: [Ill; 6] = [
     Ill::LeaderFrozen,
     Ill::LeaderKilled,
     Ill::PalisadeKilled,
     Ill::PalisadeFrozen,
     Ill::ServerFrozen,
+    Ill::NetworkCut,
 ];
 
 impl Ill {
@@ -47,6 +50,19 @@ impl Ill {
         let time = Duration::from_millis(chance.within(20..=250));
         match self {
             Self::LeaderFrozen | Self::LeaderKilled => {}
+            Self::NetworkCut => {
+                let network = Arc::clone(field.network.as_ref().unwrap());
+                network.cut();
+                // Once more in the middle of the next takeover.
+                tokio::spawn(async move {
+                    sleep(time * 2).await;
+                    network.cut();
+                });
+                // It learns of it now, or when others lead already.
+                if chance.percent(50) {
+                    leader.thaw();
+                }
+            }
             Self::PalisadeKilled => {
                 // What was sent gets on its way, or not.
                 sleep(time / 20).await;

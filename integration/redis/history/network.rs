@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,22 +20,43 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Of one connection on their way.
 const CHUNKS_MAX: usize = 10_000;
 
-/// Listens until it is dropped.
-pub async fn listen(server: PathBuf) -> (JoinSet<()>, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut listening = JoinSet::new();
-    listening.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((client, _)) = listener.accept().await {
-            let Ok(server) = UnixStream::connect(&server).await else { continue };
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            connections.spawn(async move { drop(carry(from_client, to_server, true).await) });
-            connections.spawn(async move { drop(carry(from_server, to_client, false).await) });
-        }
-    });
-    (listening, address)
+/// It carries until it is dropped.
+pub struct Network {
+    pub address: SocketAddr,
+    cut: watch::Sender<()>,
+    _listening: JoinSet<()>,
+}
+
+impl Network {
+    pub async fn start(server: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cut = watch::Sender::new(());
+        let (cutting, mut listening) = (cut.clone(), JoinSet::new());
+        listening.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = UnixStream::connect(&server).await else { continue };
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                connections.spawn(async move { drop(carry(from_client, to_server, true).await) });
+                let mut cut = cutting.subscribe();
+                connections.spawn(async move {
+                    tokio::select! {
+                        _ = carry(from_server, to_client, false) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address, cut, _listening: listening }
+    }
+
+    /// To Palisade every connection that there is now seems to have ended. What is on its way to
+    /// the server goes on.
+    pub fn cut(&self) {
+        self.cut.send_replace(());
+    }
 }
 
 async fn carry(

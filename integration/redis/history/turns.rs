@@ -15,7 +15,8 @@ use super::errand::{Errand, Fate, Line, POINTS, Point, Way, key};
 use super::ills::{ILLS, Ill};
 use super::journal::Journal;
 use super::judge::{Story, judge};
-use super::{naive, network};
+use super::naive;
+use super::network::Network;
 use crate::rig::redis::{Choice, Front, Layout, Server, Setup};
 use crate::trial::Chance;
 
@@ -64,6 +65,8 @@ pub struct Field {
     way: Vec<Way>,
     dir: PathBuf,
     pub front: Arc<Mutex<Option<Front>>>,
+    /// Between Palisade and the server.
+    pub network: Option<Arc<Network>>,
     stories: Mutex<Vec<Story>>,
     hits: Mutex<BTreeMap<(Ill, Point), u32>>,
     turns: AtomicU32,
@@ -77,7 +80,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     dir.disable_cleanup(true);
     let folder = dir.path().to_owned();
     let (server, front, way);
-    let (mut naive, mut network) = (None, None);
+    let (mut naive, mut between) = (None, None);
     if settings.fence == Fence::Palisade {
         let edits = vec![
             ("drain = \"1s\"", "drain = \"300ms\"".to_owned()),
@@ -86,9 +89,9 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         let choice = Choice { layout: Layout::Queues, server: SERVER, edits, ..Choice::default() };
         let mut made = Front::prepare_in(dir, &choice).await;
         made.keep(true);
-        let (carrying, address) = network::listen(made.server.socket()).await;
-        network = Some(carrying);
-        made.reach(address);
+        let network = Network::start(made.server.socket()).await;
+        made.reach(network.address);
+        between = Some(network);
         made.run().await;
         way = ["leader-a", "leader-b"]
             .map(|who| Way::Palisade { address: made.address, door: made.door(who) })
@@ -110,6 +113,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         way,
         dir: folder.clone(),
         front: Arc::new(Mutex::new(front)),
+        network: between.map(Arc::new),
         stories: Mutex::default(),
         hits: Mutex::default(),
         turns: AtomicU32::new(0),
@@ -127,7 +131,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         summary += &format!("  {ill:?} {point:?}: {count}\n");
     }
     let wanted = plan(settings, 0).len();
-    drop((naive, network));
+    drop(naive);
     let outcome = outcome.and_then(|()| match hits.len() {
         hit if hit >= wanted => Ok(()),
         hit => Err(format!("only {hit} of {wanted} kinds of faults were there:\n{summary}")),
