@@ -27,8 +27,7 @@ impl Session {
         let Some(mut client) = self.client.take() else { return Flow::End };
         let mut pending = std::mem::take(&mut self.pending);
         // It is closed never.
-        let _turn = self.front.endings.acquire().await;
-        let is_all_read = self.passing.is_none() && self.from_client.open().is_empty();
+        let turn = self.front.endings.acquire().await;
         let farewell = async {
             client.write_all(&self.to_client).await?;
             client.write_all(self.from_server.cleared()).await?;
@@ -43,11 +42,10 @@ impl Session {
                 client.write_all(&problem.error()).await?;
             }
             client.shutdown().await?;
+            drop(turn);
             // A connection that is closed with bytes unread is reset, and the client might not
-            // come to read why.
-            if !is_all_read {
-                while client.read(&mut [0; 4096]).await? > 0 {}
-            }
+            // come to read why. Nobody can tell whether there are any on their way.
+            while client.read(&mut [0; 16 * 1024]).await? > 0 {}
             std::io::Result::Ok(())
         };
         let _ = timeout(FAREWELL_TIMEOUT, farewell).await;
