@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rig::redis::{Front, Value, Wire, command, send, words};
+use crate::rig::redis::{Choice, Front, Value, Wire, command, send, words};
 
 /// What Palisade may take for one session, in this build.
 const GROWTH_BYTES_MAX: u64 = 16 << 20;
@@ -156,4 +156,31 @@ async fn a_subscriber_that_does_not_read_takes_no_memory() {
     })
     .await;
     drop(slow);
+}
+
+/// Only Palisade's own answers are bounded in number; the server's are read by nobody before they
+/// can go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_no_refusal_is_let_go_of() {
+    let limits = "upstream = \"store\"\nlimits = { unread_timeout = \"1s\" }".into();
+    let edits = vec![("upstream = \"store\"", limits)];
+    let mut front = Front::with(Choice { edits, ..Choice::default() }).await;
+    let session = front.session("reader").await;
+    bounded(&mut front, async move {
+        let (mut reading, mut writing) = session.apart();
+        // Alternating, so that no two that follow each other are one.
+        let pair = [words("PING"), words("SET a 1")].concat();
+        let all = pair.repeat(200_000);
+        let sending = tokio::spawn(async move { send(&mut writing, &all).await });
+        let wait = tokio::time::timeout(Duration::from_secs(10), sending);
+        assert!(wait.await.is_ok(), "it is still being sent");
+        let mut rest = Vec::new();
+        while let Some(bytes) = reading.bytes().await {
+            rest = bytes;
+        }
+        println!("the end: {}", String::from_utf8_lossy(&rest[rest.len().saturating_sub(80)..]));
+    })
+    .await;
+    let reason = "unread";
+    assert!(front.metric("palisade_redis_sessions_ended_total", reason).await >= 1.0);
 }

@@ -107,6 +107,7 @@ static LIMITS: Schema = schema(&[
     ("prepared_max", Value),
     ("command_bytes_max", Value),
     ("resources_max", Value),
+    ("unread_timeout", Value),
 ]);
 
 static UNMATCHED: Schema = schema(&[("read", Value), ("write", Value)]);

@@ -89,7 +89,9 @@ impl Load {
         let cpu = cpu.saturating_sub(connecting.cpu).as_secs_f64();
         let count = (all - self.connections) as f64;
         let cpu_us = (!proxy.pids.is_empty()).then(|| cpu * 1e6 / count);
-        let rate = count / (all as f64 / rate - connecting.seconds);
+        let seconds = all as f64 / rate;
+        // On a busy machine connecting may have taken longer than it did this time.
+        let rate = count / (seconds - connecting.seconds).max(seconds / 2.0);
         Ok(Shown { cpu_us, rate, p50_us: p50_ms * 1e3, p99_us: p99_ms * 1e3 })
     }
 

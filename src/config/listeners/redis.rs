@@ -81,5 +81,6 @@ fn limits(section: &Section<'_>) -> Limits {
             .unwrap_or(default.handshake_timeout),
         command_bytes_max: command_bytes.unwrap_or(default.command_bytes_max),
         resources_max: section.count("resources_max", 1..=100_000).unwrap_or(default.resources_max),
+        unread_timeout: section.duration("unread_timeout").unwrap_or(default.unread_timeout),
     }
 }

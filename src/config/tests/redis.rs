@@ -341,10 +341,14 @@ fn the_primary_is_found_through_sentinels() {
 fn limits_and_keys_of_other_protocols() {
     let found = listener(&[(
         "[[resources]]",
-        "[listeners.redis.limits]\ncommand_bytes_max = \"2MiB\"\nresources_max = 5\n[[resources]]",
+        "[listeners.redis.limits]\ncommand_bytes_max = \"2MiB\"\nresources_max = 5\nunread_timeout = \"2s\"\n[[resources]]",
     )]);
-    let expected =
-        redis::Limits { command_bytes_max: 2 << 20, resources_max: 5, ..redis::Limits::default() };
+    let expected = redis::Limits {
+        command_bytes_max: 2 << 20,
+        resources_max: 5,
+        unread_timeout: std::time::Duration::from_secs(2),
+        ..redis::Limits::default()
+    };
     assert_eq!(found.limits, expected);
     assert_eq!(listener(&[]).limits, redis::Limits::default());
     check(

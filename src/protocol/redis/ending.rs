@@ -106,6 +106,11 @@ impl Session {
     /// What was sent is not answered in time.
     pub(super) async fn overdue(&mut self) -> Flow {
         match self.phase {
+            Phase::Open if self.unread_until.is_some() => {
+                let outcome = self.outcome();
+                let problem = Problem { outcome, ..self.problem(Denial::Unread) };
+                self.end(problem).await
+            }
             Phase::Open => Flow::Go,
             Phase::Draining(_) => {
                 self.phase = Phase::Reaped(Instant::now() + LAST_WORDS_TIMEOUT);

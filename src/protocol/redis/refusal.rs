@@ -72,6 +72,9 @@ pub(super) enum Denial {
     /// The connection to the server was lost while something ran.
     #[error("the connection to the server was lost before it answered")]
     Unknown,
+    /// A client that only sends.
+    #[error("none of palisade's answers were read within unread_timeout")]
+    Unread,
     /// No connection could be had. Nothing was done.
     #[error("the server cannot be used now: {0}")]
     Unavailable(String),
@@ -230,6 +233,9 @@ impl Denial {
             ),
             Self::Unknown => {
                 row("UNKNOWN", "outcome_unknown", "read the state before you write again")
+            }
+            Self::Unread => {
+                row("ERR", "unread", "read the answers while you send, or send fewer at once")
             }
             Self::Unavailable(_) => row("TRYAGAIN", "upstream_unavailable", "try again"),
         }

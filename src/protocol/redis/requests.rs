@@ -40,6 +40,12 @@ impl Session {
         let is_full = self.pending.own_bytes() >= OWN_ANSWERS_BYTES_MAX
             || self.pending.len() >= PENDING_ENTRIES_MAX
             || self.to_client.len() >= OWN_ANSWERS_BYTES_MAX;
+        if is_full && self.unread_until.is_none() {
+            return Step::Event(Event::Full);
+        }
+        if !is_full {
+            self.unread_until = None;
+        }
         let is_waiting = self.is_barred || self.wants_quiet && !self.pending.is_empty();
         if is_full || is_waiting {
             return Step::Wait;

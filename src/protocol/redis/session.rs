@@ -71,6 +71,8 @@ pub(super) struct Session {
     pub(super) hold: Hold,
     pub(super) counted: Counted,
     pub(super) phase: Phase,
+    /// When a client has to have read something, so that there is room for more.
+    pub(super) unread_until: Option<Instant>,
     /// The client knows already why the session ends.
     pub(super) is_told: bool,
     /// The process wants to end.
@@ -140,6 +142,8 @@ pub(super) enum Event {
     Own(Act),
     /// The connection ends.
     End(Box<Problem>),
+    /// The client leaves so many answers unread that nothing more is taken from it.
+    Full,
     /// The client says no more.
     HungUp,
     /// The client is gone.
@@ -215,6 +219,7 @@ impl Session {
             hold,
             counted,
             phase: Phase::Open,
+            unread_until: None,
             is_told: false,
             is_closing: false,
             wants_quiet: false,
@@ -289,6 +294,11 @@ impl Session {
             Event::Ask(access) => self.ask_for_keys(access).await,
             Event::Own(act) => self.answer_own(act).await,
             Event::End(problem) => self.end(*problem).await,
+            Event::Full => {
+                let timeout = self.front.listener.limits.unread_timeout;
+                self.unread_until = Some(Instant::now() + timeout);
+                Flow::Go
+            }
             Event::HungUp => self.hung_up().await,
             Event::ClientGone => {
                 self.client = None;
@@ -333,7 +343,7 @@ impl Session {
 
     fn deadline(&self) -> impl Future<Output = Event> + use<> {
         let at = match self.phase {
-            Phase::Open => None,
+            Phase::Open => self.unread_until,
             Phase::Draining(at) | Phase::Reaped(at) => Some(at),
         };
         async move {

@@ -39,6 +39,9 @@ pub struct Limits {
     pub command_bytes_max: usize,
     /// Resources that one connection uses at once.
     pub resources_max: usize,
+    /// How long Palisade's own answers may lie there without a client's reading any, once there
+    /// are so many that nothing more is taken from it.
+    pub unread_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +52,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             command_bytes_max: 1024 * 1024,
             resources_max: 1_000,
+            unread_timeout: Duration::from_secs(60),
         }
     }
 }
