@@ -9,11 +9,9 @@ use crate::rig::{Process, eventually};
 
 /// Palisade before a server, with a network between them that fails.
 async fn far() -> (Front, Relay) {
-    // The relay has to be there first, and needs the server: so the way is written later.
-    let front = Front::prepare(&Choice::default()).await;
+    let mut front = Front::prepare(&Choice::default()).await;
     let relay = Relay::start(([127, 0, 0, 1], front.server.port).into()).await;
     front.edit(&format!("127.0.0.1:{}", front.server.port), &relay.address.to_string());
-    let mut front = front;
     front.run().await;
     (front, relay)
 }

@@ -49,9 +49,8 @@ async fn a_server_that_cannot_prove_who_it_is_gets_no_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told_to_the_operator_and_to_nobody_else() {
-    let front = Front::prepare(&Choice::default()).await;
+    let mut front = Front::prepare(&Choice::default()).await;
     std::fs::write(front.dir().join("redis-password"), "not-this-one\n").unwrap();
-    let mut front = front;
     front.launch();
     let mut told = String::new();
     eventually("it listens", async || {
@@ -204,5 +203,4 @@ async fn a_replica_is_no_place_for_a_leader() {
         Err(_) => false,
     };
     eventually("a leader gets in", let_in).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
