@@ -18,7 +18,8 @@ const PREFIX: &str = "/.palisade";
 /// Limits that only sessions with a database have.
 const POSTGRES_LIMITS: &[(&str, &str)] =
     &[("startup_timeout", ""), ("statement_bytes_max", ""), ("prepared_max", "")];
-const REDIS_LIMITS: &[(&str, &str)] = &[("command_bytes_max", ""), ("resources_max", "")];
+const REDIS_LIMITS: &[(&str, &str)] =
+    &[("command_bytes_max", ""), ("resources_max", ""), ("unread_timeout", "")];
 
 /// As far as it could be read.
 pub(super) struct Own {

@@ -28,8 +28,11 @@ const FOREIGN_LIMITS: &[(&str, &str)] = &[
     ("body_bytes_max", ""),
 ];
 
-const REDIS_LIMITS: &[(&str, &str)] =
-    &[("command_bytes_max", "write `statement_bytes_max`"), ("resources_max", "")];
+const REDIS_LIMITS: &[(&str, &str)] = &[
+    ("command_bytes_max", "write `statement_bytes_max`"),
+    ("resources_max", ""),
+    ("unread_timeout", ""),
+];
 
 /// As far as it could be read.
 pub(super) struct Own {
