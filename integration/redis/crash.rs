@@ -210,3 +210,27 @@ async fn a_server_that_is_not_there_is_waited_for_without_a_raise() {
     };
     eventually("a leader gets in", let_in).await;
 }
+
+/// Its connection is lost while what it has sent is on its way, and it comes back with the same
+/// token: what it reads then is what stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_comes_back_does_not_meet_what_it_has_sent_before() {
+    let (front, relay) = far().await;
+    let mut old = front.leader("leader-a", 33).await;
+    assert_eq!(old.say("SET n 1").await, "OK");
+    relay.hold();
+    old.send(&words("INCR n").repeat(3)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(old);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let released = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        relay.release();
+        relay
+    });
+    let mut again = front.leader("leader-a", 33).await;
+    let found = again.say("GET n").await;
+    let _relay = released.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(again.say("GET n").await, found, "something came after it had looked");
+}

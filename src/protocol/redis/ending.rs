@@ -133,6 +133,7 @@ impl Session {
         if self.unanswered() == 0 || is_blocked || self.client.is_none() && self.hold.is_clean() {
             return self.leave(None).await;
         }
+        self.hold.orphan();
         self.drain(HUNG_UP_TIMEOUT);
         Flow::Go
     }

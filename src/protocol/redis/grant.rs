@@ -214,6 +214,11 @@ pub(super) async fn sealed(front: &Front, bid: Bid) -> Result<Fence, Denial> {
     // What a process before this one left has to be gone before anything is raised.
     swept(front, bid.wait).await?;
     front.gate.seal(&bid).await?;
+    // Nor does what this very leader has sent before, on a connection that it has lost, land any
+    // more once it is answered.
+    if !front.orphans.gone(&bid.resource, bid.wait).await {
+        return Err(Refusal::Unsettled.into());
+    }
     let watch = Arc::new(front.gate.watch(&bid)?);
     Ok(Fence { bid, watch })
 }

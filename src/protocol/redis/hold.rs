@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::orphans::Orphan;
 use super::server::Front;
 use super::upstream::ServerId;
 use crate::fence::{Resource, Token};
@@ -18,6 +19,8 @@ pub(super) struct Hold {
     pub(super) server: Arc<ServerId>,
     pub(super) client_id: u64,
     admissions: SmallVec<[Admission; 2]>,
+    /// Where nobody waits for the answers any more: one for each admission.
+    orphans: Vec<Orphan>,
     is_reaped: bool,
 }
 
@@ -28,6 +31,7 @@ impl Hold {
             server,
             client_id,
             admissions: SmallVec::new(),
+            orphans: Vec::new(),
             is_reaped: false,
         }
     }
@@ -54,14 +58,27 @@ impl Hold {
         for admission in self.admissions.drain(..) {
             admission.settle();
         }
+        if !self.orphans.is_empty() {
+            self.orphans.clear();
+        }
+    }
+
+    /// The client is gone, and what it has sent may still run.
+    pub(super) fn orphan(&mut self) {
+        if self.orphans.is_empty() {
+            let orphan = |admission: &Admission| self.front.orphans.add(admission.resource());
+            self.orphans = self.admissions.iter().map(orphan).collect();
+        }
     }
 
     /// Has the client killed at the server, if anything may still run.
     pub(super) fn reap(&mut self) {
         if !self.admissions.is_empty() {
+            self.orphan();
+            let orphans = std::mem::take(&mut self.orphans);
             let admissions = std::mem::take(&mut self.admissions).into_vec();
             self.is_reaped = true;
-            self.front.reap(&self.server, self.client_id, admissions);
+            self.front.reap(&self.server, self.client_id, (admissions, orphans));
         }
     }
 }

@@ -26,6 +26,7 @@ mod hold;
 mod judge;
 mod metrics;
 mod name;
+mod orphans;
 mod own;
 mod pending;
 mod preview;

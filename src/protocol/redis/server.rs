@@ -13,6 +13,7 @@ use super::commands::{Commands, ServerCommand, What};
 use super::farewell::farewell;
 use super::metrics::Metrics;
 use super::name::SessionName;
+use super::orphans::{Orphan, Orphans};
 use super::refusal::{Denial, Problem};
 use super::session::Session;
 use super::upstream::{Connector, Control, OpenError, ServerId, Upstream};
@@ -69,6 +70,8 @@ pub struct Front {
     pub(super) metrics: Metrics,
     /// Lines of the log, by reason.
     pub(super) lines: RateLimit<&'static str>,
+    /// What goes on for clients that are gone.
+    pub(super) orphans: Arc<Orphans>,
     /// Connections that are being ended.
     pub(super) endings: Semaphore,
     commands: Arc<ArcSwap<Commands>>,
@@ -105,6 +108,7 @@ impl Front {
             control,
             metrics,
             lines: RateLimit::new(1, Duration::from_secs(1)),
+            orphans: Arc::default(),
             endings: Semaphore::new(ENDINGS_MAX),
             commands,
             runtime,
@@ -128,7 +132,7 @@ impl Front {
         self: &Arc<Self>,
         server: &Arc<ServerId>,
         client_id: u64,
-        admissions: Vec<Admission>,
+        (admissions, orphans): (Vec<Admission>, Vec<Orphan>),
     ) {
         let (front, server) = (Arc::clone(self), Arc::clone(server));
         self.metrics.killing.increment(1.0);
@@ -137,6 +141,7 @@ impl Front {
             for admission in admissions {
                 admission.settle();
             }
+            drop(orphans);
             front.metrics.killing.decrement(1.0);
             front.metrics.killed.increment(1);
         };
