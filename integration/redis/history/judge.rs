@@ -52,8 +52,6 @@ struct Field<'a> {
     stories: &'a [&'a Story],
     /// Who said that it was given that item.
     takers: BTreeMap<&'a str, (u64, &'a str)>,
-    /// Writes of which their leader was told that nobody knows.
-    unknown: BTreeSet<&'a str>,
 }
 
 impl<'a> Field<'a> {
@@ -63,12 +61,9 @@ impl<'a> Field<'a> {
         stories: &'a [&'a Story],
         violations: &mut Violations,
     ) -> Self {
-        let (mut takers, mut unknown) = (BTreeMap::new(), BTreeSet::new());
+        let mut takers = BTreeMap::new();
         for Story { token, lines, .. } in stories {
             for line in lines {
-                if let Line::Told { write, fate: Fate::Unknown } = line {
-                    unknown.insert(write.as_str());
-                }
                 let Line::Popped { write, item } = line else { continue };
                 let before = takers.insert(item.as_str(), (*token, write.as_str()));
                 if let Some((_, before)) = before {
@@ -77,7 +72,7 @@ impl<'a> Field<'a> {
                 }
             }
         }
-        Self { resource, events, stories, takers, unknown }
+        Self { resource, events, stories, takers }
     }
 
     fn wrote(&self) -> impl Iterator<Item = &'a Wrote> {
@@ -122,13 +117,6 @@ impl<'a> Field<'a> {
                 Event::Wrote(wrote) => {
                     let Wrote { key, write, value, .. } = wrote;
                     scripts += usize::from(key == "log" && write.ends_with("-script"));
-                    let late = last.get(key.as_str()).filter(|before| {
-                        before.token == wrote.token && self.unknown.contains(write.as_str())
-                    });
-                    // Nobody said that it would not come any more.
-                    if key == "counter" && late.is_some_and(|before| *value <= before.value) {
-                        continue;
-                    }
                     let before = last.insert(key, wrote).filter(|_| key == "counter");
                     if let Some(before) = before.filter(|before| *value <= before.value) {
                         let told = format!(
