@@ -13,6 +13,9 @@ use crate::net::tls::ServerStream;
 /// How long a client may take to read why its connection ends.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is read at once of what nobody looks at.
+const REST_BYTES: usize = 16 * 1024;
+
 impl Session {
     /// Ends the session, and tells the client why.
     pub(super) async fn end(&mut self, problem: Problem) -> Flow {
@@ -45,7 +48,9 @@ impl Session {
             drop(turn);
             // A connection that is closed with bytes unread is reset, and the client might not
             // come to read why. Nobody can tell whether there are any on their way.
-            while client.read(&mut [0; 16 * 1024]).await? > 0 {}
+            // Not an array: every session would have room for it, all the time.
+            let mut rest = vec![0; REST_BYTES];
+            while client.read(&mut rest).await? > 0 {}
             std::io::Result::Ok(())
         };
         let _ = timeout(FAREWELL_TIMEOUT, farewell).await;
