@@ -24,8 +24,8 @@ impl Session {
             Act::Exec if is_bare && self.transaction.is_some() => self.execute(),
             Act::Discard if is_bare => {
                 let step = self.forward(None);
-                if step.is_some() && self.transaction.take().is_some() {
-                    self.is_watch_old = true;
+                if step.is_some() {
+                    self.end_transaction();
                 }
                 step.unwrap_or(Step::Wait)
             }
@@ -67,8 +67,7 @@ impl Session {
             write::command(&mut self.to_server, &[b"DISCARD"]);
             self.skip_front();
             self.pending.replace(error);
-            self.transaction = None;
-            self.is_watch_old = true;
+            self.end_transaction();
             return Step::Again;
         }
         let needs = transaction.needs.clone();
@@ -78,10 +77,16 @@ impl Session {
             Granted::Later => return self.in_turn(Event::Grant(needs, Then::Act(Act::Exec))),
         }
         let Some(step) = self.forward(None) else { return Step::Wait };
-        if let Some(Transaction { token: Some(token), .. }) = self.transaction.take() {
-            self.executed = Some(token);
-        }
+        self.end_transaction();
         step
+    }
+
+    /// EXEC or DISCARD is on its way. Until all of it is answered something may be admitted under
+    /// the transaction's own token, which is watched for as long.
+    fn end_transaction(&mut self) {
+        if let Some(Transaction { token: Some(token), .. }) = self.transaction.take() {
+            self.ended = Some(token);
+        }
     }
 
     fn selects(&mut self) -> Step {

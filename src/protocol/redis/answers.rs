@@ -171,9 +171,11 @@ impl Session {
         self.is_barred = false;
         self.wants_quiet = false;
         self.hold.settle();
-        if self.executed.take().is_some() {
+        if self.ended.take().is_some() {
             self.is_watch_old = true;
         }
+        // The server may have told more of them since.
+        self.commands = self.front.commands();
         match self.is_closing || self.phase != Phase::Open {
             true => Step::Event(Event::Quiet),
             false => Step::Again,

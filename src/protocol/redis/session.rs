@@ -66,8 +66,8 @@ pub(super) struct Session {
     pub(super) name: SessionName,
     pub(super) token: Option<Fences>,
     pub(super) transaction: Option<Transaction>,
-    /// The token of a transaction that was executed and is not answered yet.
-    pub(super) executed: Option<Fences>,
+    /// The token of a transaction that was executed or discarded, and is not answered yet.
+    pub(super) ended: Option<Fences>,
     pub(super) hold: Hold,
     pub(super) counted: Counted,
     pub(super) phase: Phase,
@@ -215,7 +215,7 @@ impl Session {
             name,
             token: None,
             transaction: None,
-            executed: None,
+            ended: None,
             hold,
             counted,
             phase: Phase::Open,
@@ -285,7 +285,7 @@ impl Session {
     /// Every token that something of this connection is under.
     pub(super) fn fences(&self) -> impl Iterator<Item = &Fences> {
         let of_transaction = self.transaction.as_ref().and_then(|open| open.token.as_ref());
-        [self.token.as_ref(), of_transaction, self.executed.as_ref()].into_iter().flatten()
+        [self.token.as_ref(), of_transaction, self.ended.as_ref()].into_iter().flatten()
     }
 
     async fn handle(&mut self, event: Event) -> Flow {
