@@ -51,6 +51,9 @@ pub struct Record {
     /// A lower bound on the tokens that this process may still have past their commit
     /// point. At most `mark.token`; it goes up only after the process has quiesced.
     pub grant: Token,
+    /// Another replica has a grant below the mark: its writes may still be on their way. Never
+    /// with a ledger that one process has for itself.
+    pub behind: bool,
 }
 
 /// What a request brings: a token and who brings it.

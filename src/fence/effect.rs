@@ -25,6 +25,15 @@ pub enum Effect {
         /// The token to set it to.
         at: Token,
     },
+    /// Wait until no other replica has a grant below that token, see to the settling of what
+    /// dead ones have left; answer with [`awaited`](super::Register::awaited).
+    Await {
+        /// The token that this process's grant is at.
+        at: Token,
+    },
+    /// Give up the grant below the mark, until that is known to be done or the session is lost;
+    /// answer with [`released`](super::Register::released).
+    Release,
     /// Writes have lost their admission before their commit point: wake them, so that
     /// they see it at once. They cannot commit any more, woken or not.
     Cut,
@@ -34,6 +43,9 @@ pub enum Effect {
     Quiesce,
     /// A takeover has ended and writes at the new mark go on.
     Opened(Arc<Takeover>),
+    /// This process has given its grant up for the takeover of another replica: what became of
+    /// the writes that it had.
+    Yielded(Arc<Takeover>),
     /// The request waits.
     Wait {
         /// Which.
@@ -89,6 +101,32 @@ pub enum RaiseOutcome {
     Failed,
     /// Nobody can tell: the ledger has to be read.
     Unknown,
+}
+
+/// The answer to [`Effect::Grant`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Granted {
+    /// It is set, durably.
+    Done {
+        /// Another replica has a grant below it.
+        behind: bool,
+    },
+    /// It was not set: the mark has moved on.
+    Moved,
+    /// It is not known to have been set.
+    Failed,
+}
+
+/// The answer to [`Effect::Await`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Awaited {
+    /// No other replica has a grant below the token, nor will have one.
+    Done {
+        /// What a dead replica had left was settled first.
+        leftovers: bool,
+    },
+    /// The ledger did not answer.
+    Failed,
 }
 
 /// Whose settling is ended by time alone. Writes past their commit point are not among

@@ -13,6 +13,8 @@ mod permit;
 mod refusal;
 mod register;
 mod resource;
+mod row;
+mod session;
 mod takeover;
 mod token;
 
@@ -23,10 +25,12 @@ mod tests;
 
 pub use ask::{Ask, Intent, Ticket};
 pub use claim::{Claim, Holder, Mark, Record, TokenRules};
-pub use effect::{Effect, Effects, Linger, Loaded, RaiseOutcome};
+pub use effect::{Awaited, Effect, Effects, Granted, Linger, Loaded, RaiseOutcome};
 pub use permit::{Cut, Fate, Permit, Sent};
 pub use refusal::{Action, Refusal};
 pub use register::Register;
 pub use resource::{Resource, ResourceError};
+pub use row::{Own, Row};
+pub use session::{SessionId, SessionIdError};
 pub use takeover::Takeover;
 pub use token::{Token, TokenError};

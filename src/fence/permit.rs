@@ -10,12 +10,19 @@ use super::Token;
 #[must_use = "a permit that is not released is counted as in flight for ever"]
 pub struct Permit {
     pub(super) token: Token,
+    /// It dies with the process's session: see [`Register::suspend`](super::Register::suspend).
+    pub(super) epoch: u32,
 }
 
 impl Permit {
     /// The token the write was admitted under.
     pub fn token(&self) -> Token {
         self.token
+    }
+
+    /// The epoch it was admitted in: see [`Register::epoch`](super::Register::epoch).
+    pub fn epoch(&self) -> u32 {
+        self.epoch
     }
 }
 

@@ -17,6 +17,7 @@ use crate::fence::{Cut, Mark, Permit, Resource, Sent, Token};
 pub struct Admission {
     cell: Arc<Cell>,
     token: Token,
+    epoch: u32,
     settle_timeout: Duration,
     slot: Mutex<Slot>,
 }
@@ -34,6 +35,7 @@ impl Admission {
         Self {
             cell: Arc::clone(cell),
             token: permit.token(),
+            epoch: permit.epoch(),
             settle_timeout,
             slot: Mutex::new(Slot::Streaming(permit)),
         }
@@ -93,8 +95,8 @@ impl Admission {
     pub async fn lost(&self) {
         self.cell
             .lost(|cell| match &*self.slot() {
-                Slot::Streaming(_) | Slot::Ended => cell.cuts(self.token),
-                Slot::Sent(_) => cell.hangs_up(),
+                Slot::Streaming(_) | Slot::Ended => cell.cuts(self.token, self.epoch),
+                Slot::Sent(_) => cell.hangs_up(self.epoch),
             })
             .await;
     }

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::others;
 use super::state::{Outcome, Running};
 use crate::audit;
-use crate::fence::{Effect, Loaded, Mark, RaiseOutcome, Takeover, Token};
+use crate::fence::{Effect, Granted, Loaded, Mark, RaiseOutcome, Takeover, Token};
 
 /// Sends the replies and begins the work. Never blocks.
 pub(super) fn carry_out(cell: &Arc<Cell>, outcome: Outcome) {
@@ -21,7 +22,10 @@ pub(super) fn carry_out(cell: &Arc<Cell>, outcome: Outcome) {
             Effect::Raise { to, quiesced } => drop(runtime.spawn(raise(cell, to, quiesced))),
             Effect::Grant { at } => drop(runtime.spawn(grant(cell, at))),
             Effect::Quiesce => drop(runtime.spawn(settle_by_time(cell))),
+            Effect::Await { at } => drop(runtime.spawn(await_others(cell, at))),
+            Effect::Release => drop(runtime.spawn(release(cell))),
             Effect::Opened(takeover) => record(&cell, &takeover),
+            Effect::Yielded(takeover) => yielded(&cell, &takeover),
             other => unreachable!("{other:?} is carried out by the cell itself"),
         }
     }
@@ -53,11 +57,22 @@ async fn raise(cell: Arc<Cell>, to: Mark, quiesced: bool) {
 }
 
 async fn grant(cell: Arc<Cell>, at: Token) {
-    let done = cell.shared.ledger.grant(&cell.resource, at).await;
-    if !done {
+    let outcome = cell.shared.ledger.grant(&cell.resource, at).await;
+    if outcome == Granted::Failed {
         tracing::error!(resource = %cell.resource, token = %at, "the ledger did not record that a takeover is complete");
     }
-    carry_out(&cell, cell.step(|register| register.granted(done)));
+    carry_out(&cell, cell.step(|register| register.granted(at, outcome)));
+}
+
+async fn await_others(cell: Arc<Cell>, at: Token) {
+    if let Some(outcome) = others::settled(&cell, at).await {
+        carry_out(&cell, cell.step(|register| register.awaited(at, outcome)));
+    }
+}
+
+async fn release(cell: Arc<Cell>) {
+    let done = others::give_up(&cell.shared, &cell.resource, || cell.is_suspended()).await;
+    carry_out(&cell, cell.step(|register| register.released(done)));
 }
 
 /// Waits for what only time can end. Ends when the takeover waits for nothing of that kind.
@@ -67,6 +82,29 @@ async fn settle_by_time(cell: Arc<Cell>) {
         tokio::time::sleep_until(deadline).await;
         carry_out(&cell, cell.expire(leftovers_until));
     }
+}
+
+/// Another replica has taken over: what that did to the writes of this one.
+fn yielded(cell: &Cell, takeover: &Takeover) {
+    let Takeover { from, to, cut, awaited, unknown, .. } = takeover;
+    cell.metrics.writes_cut.increment(u64::from(*cut));
+    tracing::debug!(
+        resource = %cell.resource, token = %to.token, from = %from.token, cut, awaited, unknown,
+        "yielded to another replica"
+    );
+    if *cut == 0 && *awaited == 0 && *unknown == 0 {
+        return;
+    }
+    cell.shared.audit.record(audit::Event {
+        event: "yield",
+        resource: Some(cell.resource.to_string()),
+        token: Some(to.token.to_string()),
+        mark: Some(from.token.to_string()),
+        holder: Some(to.holder.to_string()),
+        outcome: Some(if *unknown == 0 { "settled" } else { "unknown" }),
+        detail: Some(serde_json::json!({ "cut": cut, "awaited": awaited, "unknown": unknown })),
+        ..audit::Event::default()
+    });
 }
 
 fn record(cell: &Cell, takeover: &Takeover) {

@@ -6,12 +6,15 @@
 //!
 //! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
 //! `admission` is the proof that a request carries, `table` finds the cell of a resource,
-//! `cell` is one fence with those who wait for it, `state` what its lock guards.
+//! `cell` is one fence with those who wait for it, `state` what its lock guards. `others` follows
+//! the other replicas and waits for them, `remains` is what the dead ones leave in stores.
 
 mod admission;
 mod bid;
 mod cell;
 mod driver;
+mod others;
+mod remains;
 mod state;
 mod table;
 #[cfg(test)]
@@ -28,17 +31,19 @@ use tokio::time::Instant;
 
 pub use admission::Admission;
 pub use bid::{Bid, Evidence, Sealed, Status};
+pub use remains::Remains;
 pub use watch::Watch;
 
 use crate::audit::{self, Audit};
 use crate::fence::{
-    Action, Ask, Claim, Holder, Intent, Refusal, Resource, Ticket, Token, TokenRules,
+    Action, Ask, Claim, Holder, Intent, Refusal, Resource, SessionId, Ticket, Token, TokenRules,
 };
 use crate::ledger::Ledger;
 use crate::net::identity::Peer;
 use crate::rules::Rule;
 use crate::telemetry::GateMetrics;
 use cell::{Asked, Cell, Reply};
+use remains::Stores;
 use table::Table;
 
 /// The bounds of the gate.
@@ -69,13 +74,16 @@ impl Default for Settings {
 /// See the module.
 pub struct Gate {
     shared: Arc<Shared>,
-    table: Table,
+    table: Arc<Table>,
     tickets: AtomicU64,
 }
 
 /// What every cell needs to carry out what its fence asks for.
 struct Shared {
     ledger: Arc<dyn Ledger>,
+    /// Other replicas share the ledger.
+    is_replicated: bool,
+    stores: Stores,
     settings: Settings,
     audit: Audit,
     runtime: Handle,
@@ -106,11 +114,36 @@ impl Gate {
     pub fn new(ledger: Arc<dyn Ledger>, settings: Settings, audit: Audit, runtime: Handle) -> Self {
         let started = Instant::now();
         let closing = AtomicBool::new(false);
-        let table = Table::new(settings.active_resources_max);
+        let table = Arc::new(Table::new(settings.active_resources_max));
         let metrics = GateMetrics::new();
-        let shared =
-            Arc::new(Shared { ledger, settings, audit, runtime, started, closing, metrics });
+        let (is_replicated, news) = (ledger.session().is_some(), ledger.news());
+        let shared = Arc::new(Shared {
+            ledger,
+            is_replicated,
+            stores: Stores::default(),
+            settings,
+            audit,
+            runtime,
+            started,
+            closing,
+            metrics,
+        });
+        if let Some(news) = news {
+            let following = others::follow(news, Arc::clone(&shared), Arc::clone(&table));
+            shared.runtime.spawn(following);
+        }
         Self { shared, table, tickets: AtomicU64::new(0) }
+    }
+
+    /// What a dead replica has left under a rule is settled by that store, not by time.
+    pub fn settles_through(&self, rule: &Arc<str>, store: Arc<dyn Remains>) {
+        self.shared.stores.add(rule, store);
+    }
+
+    /// This process's session with a shared ledger, by whose name its connections to stores are to
+    /// be known. `None` where the ledger is not shared.
+    pub fn session(&self) -> Option<SessionId> {
+        self.shared.ledger.session()
     }
 
     /// Admits a write, after a takeover if its token is larger than the mark.
@@ -139,7 +172,8 @@ impl Gate {
     /// [`Refusal::Overloaded`] when there is no room for the resource in memory.
     pub fn watch(&self, bid: &Bid) -> Result<Watch, Refusal> {
         let cell = self.cell(&bid.resource, Some(&bid.rule))?;
-        Ok(Watch { cell, token: bid.claim.token })
+        let epoch = cell.epoch();
+        Ok(Watch { cell, token: bid.claim.token, epoch })
     }
 
     /// What is known of a resource, from memory or else from the ledger.

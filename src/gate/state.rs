@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Evidence;
 use super::cell::Reply;
-use crate::fence::{Claim, Effects, Linger, Mark, Refusal, Register, Takeover, Ticket};
+use crate::fence::{Claim, Effects, Linger, Mark, Record, Refusal, Register, Takeover, Ticket};
 use crate::net::identity::Peer;
 use crate::rules::Rule;
 
@@ -24,6 +24,13 @@ pub(super) struct State {
     pub(super) settle_timeout: Duration,
     /// Sent writes are to give up on their answers, because a takeover waits for them.
     pub(super) hang_up: bool,
+    /// Writes that were sent in an earlier epoch than this one are to give up, too: their session
+    /// is over.
+    pub(super) hang_up_before: u32,
+    /// The row as the ledger's feed last told it, for this process.
+    pub(super) seen: Option<Record>,
+    /// The rule that was last asked under; `None` for an operator.
+    pub(super) rule: Option<Arc<Rule>>,
     /// The takeover that runs, or else the last one.
     pub(super) takeover: Option<Box<Running>>,
 }
@@ -72,14 +79,17 @@ impl Delivery {
 }
 
 impl State {
-    pub(super) fn new(queue_max: u32) -> Self {
+    pub(super) fn new(register: Register) -> Self {
         Self {
-            register: Register::new(queue_max),
+            register,
             waiters: HashMap::new(),
             sent_until: None,
             unknown_until: None,
             settle_timeout: Duration::ZERO,
             hang_up: false,
+            hang_up_before: 0,
+            seen: None,
+            rule: None,
             takeover: None,
         }
     }

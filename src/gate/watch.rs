@@ -11,6 +11,7 @@ use crate::fence::{Mark, Token};
 pub struct Watch {
     pub(super) cell: Arc<Cell>,
     pub(super) token: Token,
+    pub(super) epoch: u32,
 }
 
 impl Watch {
@@ -19,14 +20,15 @@ impl Watch {
         self.cell.mark_above(self.token)
     }
 
-    /// Whether the token is outranked, or nothing is admitted any more because the process ends.
+    /// Whether the token is outranked, the session with the ledger was lost, or nothing is admitted
+    /// any more because the process ends.
     pub fn is_over(&self) -> bool {
-        self.cell.cuts(self.token)
+        self.cell.ends(self.token, self.epoch)
     }
 
     /// Resolves when [`Watch::is_over`].
     pub async fn over(&self) {
-        self.cell.lost(|cell| cell.cuts(self.token)).await;
+        self.cell.lost(|cell| cell.ends(self.token, self.epoch)).await;
     }
 
     /// The mark as far as this process knows it.

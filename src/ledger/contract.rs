@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::{HISTORY_MAX, Ledger, Pending};
-use crate::fence::{Holder, Mark, RaiseOutcome, Record, Resource, Token};
+use crate::fence::{Granted, Holder, Mark, RaiseOutcome, Record, Resource, Token};
 
 /// How the process that had the ledger ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,7 +52,7 @@ pub fn mark(counter: u64, holder: &str) -> Mark {
 }
 
 pub fn record(mark: Mark, grant: u64) -> RaiseOutcome {
-    RaiseOutcome::Done(Record { mark, grant: Token::new(0, grant) })
+    RaiseOutcome::Done(Record { mark, grant: Token::new(0, grant), behind: false })
 }
 
 async fn starts_empty(subject: &mut dyn Subject) {
@@ -84,7 +84,7 @@ async fn raise_is_compare_and_max(subject: &mut dyn Subject) {
     // A later incarnation outranks every counter.
     let reset = Mark { token: Token::new(1, 1), holder: Holder::new("three") };
     let RaiseOutcome::Done(found) = ledger.raise(a, &reset, false).await else { panic!() };
-    assert_eq!(found, Record { mark: reset.clone(), grant: Token::new(0, 35) });
+    assert_eq!(found, Record { mark: reset.clone(), grant: Token::new(0, 35), behind: false });
     assert_eq!(raise(u64::MAX >> 1, "four", true).await, RaiseOutcome::Done(found.clone()));
     for end in [End::Close, End::Kill, End::Kill] {
         subject.restart(end).await;
@@ -96,17 +96,19 @@ async fn raise_is_compare_and_max(subject: &mut dyn Subject) {
 async fn grant_needs_the_mark(subject: &mut dyn Subject) {
     let a = &resource("a");
     let ledger = subject.ledger();
-    assert!(!ledger.grant(a, Token::new(0, 5)).await);
+    assert_eq!(ledger.grant(a, Token::new(0, 5)).await, Granted::Moved);
     ledger.raise(a, &mark(5, "one"), true).await;
     ledger.raise(a, &mark(6, "two"), false).await;
-    assert!(!ledger.grant(a, Token::new(0, 5)).await, "the mark has moved on");
-    assert!(!ledger.grant(a, Token::new(0, 7)).await);
+    let moved_on = ledger.grant(a, Token::new(0, 5)).await;
+    assert_eq!(moved_on, Granted::Moved);
+    assert_eq!(ledger.grant(a, Token::new(0, 7)).await, Granted::Moved);
     assert_eq!(ledger.load(a).await.unwrap().grant, Token::new(0, 5));
-    assert!(ledger.grant(a, Token::new(0, 6)).await);
-    assert!(ledger.grant(a, Token::new(0, 6)).await, "again");
+    for _ in 0..2 {
+        assert_eq!(ledger.grant(a, Token::new(0, 6)).await, Granted::Done { behind: false });
+    }
     subject.restart(End::Kill).await;
     let found = subject.ledger().load(a).await.unwrap();
-    assert_eq!(found, Record { mark: mark(6, "two"), grant: Token::new(0, 6) });
+    assert_eq!(found, Record { mark: mark(6, "two"), grant: Token::new(0, 6), behind: false });
 }
 
 async fn history_is_bounded(subject: &mut dyn Subject) {
@@ -174,7 +176,7 @@ async fn closed_takes_nothing(subject: &mut dyn Subject) {
     ledger.raise(a, &mark(1, "one"), true).await;
     ledger.close().await.unwrap();
     assert_eq!(ledger.raise(a, &mark(2, "two"), true).await, RaiseOutcome::Failed);
-    assert!(!ledger.grant(a, Token::new(0, 1)).await);
+    assert_eq!(ledger.grant(a, Token::new(0, 1)).await, Granted::Failed);
     assert!(ledger.load(a).await.is_err());
     assert!(ledger.health().is_err());
     ledger.close().await.unwrap();
@@ -231,7 +233,8 @@ async fn agrees_with_a_map(subject: &mut dyn Subject, seed: u64) {
             1..4 => {
                 let at = Token::new(0, chance(40));
                 let wanted = model.get(&name).is_some_and(|record| record.mark.token == at);
-                let done = subject.ledger().grant(&name, at).await;
+                let done =
+                    subject.ledger().grant(&name, at).await == Granted::Done { behind: false };
                 assert_eq!(done, wanted || (at == Token::ZERO && !model.contains_key(&name)));
                 if wanted {
                     model.get_mut(&name).unwrap().grant = at;
@@ -247,7 +250,7 @@ async fn agrees_with_a_map(subject: &mut dyn Subject, seed: u64) {
                 let known = model.get(&name).cloned().unwrap_or_default();
                 let wanted = if to.token > known.mark.token {
                     let grant = if quiesced { to.token } else { known.grant };
-                    let record = Record { mark: to.clone(), grant };
+                    let record = Record { mark: to.clone(), grant, behind: false };
                     model.insert(name.clone(), record.clone());
                     record
                 } else {

@@ -5,14 +5,24 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use crate::fence::{Holder, Mark, RaiseOutcome, Record, Resource, Token};
+use serde::{Deserialize, Serialize};
+
+use tokio::sync::mpsc;
+
+use crate::fence::{Granted, Holder, Mark, RaiseOutcome, Record, Resource, Row, SessionId, Token};
+use lease::Lease;
 
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+pub mod etcd;
+pub mod lease;
 pub mod metrics;
+pub mod redis;
+pub mod replicated;
 
 /// A future of a ledger. Boxed, so that ledgers are chosen by configuration; none is
 /// asked on the path of an ordinary write.
@@ -48,6 +58,82 @@ pub struct Entry {
 /// How many raises of a resource are kept for people to read.
 pub const HISTORY_MAX: usize = 8;
 
+/// A session of another process with a grant that somebody waits for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Behind {
+    /// Which.
+    pub session: SessionId,
+    /// When this process first saw that it is over; `None` while it is alive.
+    pub gone: Option<lease::Moment>,
+}
+
+/// What a shared ledger tells the gate.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A row has changed, or has to be looked at.
+    Row {
+        /// Whose.
+        resource: Resource,
+        /// As it is now.
+        row: Arc<Row>,
+        /// As it is for this process.
+        record: Record,
+        /// This process has a grant below the mark.
+        is_owing: bool,
+    },
+    /// Nothing may be admitted any more: the session will be over. What is under way is to end.
+    Suspended,
+    /// The time for that is over: connections with writes of unknown fate are to be closed now.
+    HangUp,
+    /// A new session has begun.
+    Resumed,
+}
+
+/// How far this process can go. For `/readyz`, metrics and alerts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Condition {
+    /// All is well.
+    Serving,
+    /// The ledger is out of reach: holders are served under their grants until then, no takeovers.
+    OutOfReach {
+        /// Why.
+        why: String,
+        /// How much longer holders are served.
+        serves_for: Duration,
+    },
+    /// Takeovers are refused until an operator confirms; holders are served.
+    Frozen {
+        /// Why.
+        why: String,
+    },
+    /// Writes are refused, reads go on.
+    Suspended {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A replica, for people.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Replica {
+    /// Its session, such as `r1#42`.
+    pub session: String,
+    /// Whether that is the one that answers.
+    pub is_this: bool,
+    /// Its version of Palisade.
+    pub version: String,
+    /// How long its session has been alive, in seconds.
+    pub age_seconds: u64,
+    /// How many resources it holds grants for.
+    pub grants: u64,
+    /// How far its feed of changes was behind when it last said so, in milliseconds.
+    pub lag_ms: u64,
+    /// How long ago it last said so, in milliseconds, as far as the one that answers has seen.
+    pub seen_ms_ago: u64,
+    /// `serving`, `out of reach`, `suspended`, `draining`.
+    pub state: String,
+}
+
 /// A durable compare-and-max for each resource. See the module for the promise.
 ///
 /// Calls for one resource come one at a time: the next only after the one before has ended.
@@ -68,9 +154,65 @@ pub trait Ledger: Send + Sync + 'static {
         quiesced: bool,
     ) -> Pending<'a, RaiseOutcome>;
 
-    /// Sets this process's grant, durably, if the mark is still at that token. False when
-    /// it is not known to have been done.
-    fn grant<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool>;
+    /// Sets this process's grant, durably, if the mark is still at that token.
+    fn grant<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, Granted>;
+
+    /// Gives up what this process, which has quiesced, had below the mark; false when that is not
+    /// known to have been done. Nothing to do with a ledger that one process has for itself.
+    fn release<'a>(&'a self, resource: &'a Resource) -> Pending<'a, bool> {
+        let _ = resource;
+        Box::pin(async { true })
+    }
+
+    /// The sessions of other processes with a grant below a token, from the ledger itself.
+    fn behind<'a>(
+        &'a self,
+        resource: &'a Resource,
+        below: Token,
+    ) -> Pending<'a, Result<Vec<Behind>, Unavailable>> {
+        let _ = (resource, below);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Removes the grant of a session that is over, after all that it had on its way has settled;
+    /// false when that is not known to have been done.
+    fn bury<'a>(&'a self, resource: &'a Resource, dead: &'a SessionId) -> Pending<'a, bool> {
+        let _ = (resource, dead);
+        Box::pin(async { true })
+    }
+
+    /// Until when this process may admit.
+    fn lease(&self) -> &Lease;
+
+    /// This process's session, where the ledger has sessions.
+    fn session(&self) -> Option<SessionId> {
+        None
+    }
+
+    /// What others do, for the gate: can be taken once. `None` where there are no others.
+    fn news(&self) -> Option<mpsc::Receiver<News>> {
+        None
+    }
+
+    /// How far this process can go now.
+    fn condition(&self) -> Condition {
+        Condition::Serving
+    }
+
+    /// The replicas that are alive, for people.
+    fn replicas(&self) -> Pending<'_, Result<Vec<Replica>, Unavailable>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What a failover of the ledger can lose, where it can lose anything.
+    fn loses(&self) -> Option<String> {
+        None
+    }
+
+    /// An operator lets takeovers go on after the ledger has lost something.
+    fn confirm(&self) -> Pending<'_, Result<(), Unavailable>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// At most `max` entries whose names come after `after`, in the order of their names.
     fn list<'a>(

@@ -5,7 +5,8 @@ use super::safety::Broken;
 use super::step::Reply;
 use super::world::{Model, Pending, Phase, Wire, World};
 use crate::fence::{
-    Effect, Effects, Fate, Linger, Loaded, Mark, RaiseOutcome, Record, Refusal, Register, Ticket,
+    Effect, Effects, Fate, Granted, Linger, Loaded, Mark, RaiseOutcome, Record, Refusal, Register,
+    Ticket,
 };
 
 fn fence(world: &mut World) -> &mut Register {
@@ -27,7 +28,7 @@ impl Model {
                 self.raise(world, &to)?;
                 if self.is(Mutation::ForwardedBeforeDurable) {
                     let grant = if quiesced { to.token } else { world.ledger.record.grant };
-                    let record = Record { mark: to, grant };
+                    let record = Record { mark: to, grant, behind: false };
                     let effects = fence(world).raised(RaiseOutcome::Done(record));
                     return self.run(world, effects);
                 }
@@ -47,6 +48,9 @@ impl Model {
             Effect::Quiesce => return self.quiesce(world),
             Effect::Opened(evidence) => return self.opened(world, &evidence),
             Effect::Wait { .. } => {}
+            Effect::Await { .. } | Effect::Release | Effect::Yielded(_) => {
+                unreachable!("only among replicas")
+            }
             Effect::Admit { ticket: Ticket(ticket), permit } => {
                 let which = ticket as usize;
                 if world.phases[which] == Phase::Waiting {
@@ -158,11 +162,19 @@ impl Model {
                 let loaded = if done { self.found(world) } else { Loaded::Unavailable };
                 fence(world).loaded(loaded)
             }
-            Pending::Raise { to, .. } => match self.outcome(world, reply, to) {
+            Pending::Raise { .. } => match self.outcome(world, reply, &pending) {
                 Some(outcome) => fence(world).raised(outcome),
                 None => Effects::new(),
             },
-            Pending::Grant { .. } => fence(world).granted(reply == Reply::Done),
+            Pending::Grant { at } => {
+                let is_there = world.ledger.record.mark.token == at;
+                let outcome = match (reply, is_there) {
+                    (Reply::Done, true) => Granted::Done { behind: false },
+                    (Reply::Done, false) => Granted::Moved,
+                    _ => Granted::Failed,
+                };
+                fence(world).granted(at, outcome)
+            }
         };
         self.run(world, effects)
     }
@@ -176,13 +188,15 @@ impl Model {
         Loaded::Found { record, leftovers }
     }
 
-    fn outcome(&self, world: &World, reply: Reply, to: Mark) -> Option<RaiseOutcome> {
+    fn outcome(&self, world: &World, reply: Reply, raise: &Pending) -> Option<RaiseOutcome> {
         Some(match reply {
             Reply::Done => RaiseOutcome::Done(world.ledger.record.clone()),
             Reply::Failed => RaiseOutcome::Failed,
             Reply::LostDone | Reply::LostNotDone => match self.mutation {
                 Some(Mutation::UnknownRaiseIsDone) => {
-                    RaiseOutcome::Done(Record { mark: to, ..world.ledger.record.clone() })
+                    let mut taken_for = world.ledger.clone();
+                    taken_for.execute(raise);
+                    RaiseOutcome::Done(taken_for.record)
                 }
                 Some(Mutation::UnknownRaiseIsFailed) => RaiseOutcome::Failed,
                 Some(Mutation::UnknownRaiseNotResolved) => return None,

@@ -13,6 +13,10 @@
 //! that the same transitions run under the gate and under the model. While the fence is
 //! busy, requests wait in the order of their arrival.
 //!
+//! Among several replicas two stages are added. Before it opens, a fence that has its grant waits
+//! until no other replica has one below the mark (*Awaiting*); and one that sees a higher mark of
+//! others' making gives its own up once it has quiesced (*Releasing*).
+//!
 //! Here are the state and what can happen to it; in `queue` those who wait, in `course` the
 //! way from stage to stage.
 //!
@@ -26,8 +30,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{
-    Ask, Cut, Effect, Effects, Fate, Linger, Loaded, Mark, Permit, RaiseOutcome, Sent, Takeover,
-    Ticket, Token,
+    Ask, Awaited, Cut, Effect, Effects, Fate, Granted, Linger, Loaded, Mark, Permit, RaiseOutcome,
+    Record, Sent, Takeover, Ticket, Token,
 };
 
 /// The fence of one resource.
@@ -36,6 +40,18 @@ use super::{
 pub struct Register {
     mark: Mark,
     grant: Token,
+    /// Another replica has a grant below the mark.
+    behind: bool,
+    /// Others share the ledger.
+    replicated: bool,
+    /// This process has a grant below the mark, and has still to give it up.
+    owing: bool,
+    /// The session with the ledger is over or about to be: nothing is admitted.
+    suspended: bool,
+    /// How often it was.
+    epoch: u32,
+    /// The largest mark that it was open at: all below it has settled, for ever.
+    sealed: Token,
     knowledge: Knowledge,
     leftovers: bool,
     streaming: u32,
@@ -52,6 +68,9 @@ pub struct Register {
 #[cfg_attr(test, derive(Eq, Hash, PartialEq))]
 struct Busy {
     stage: Stage,
+    /// In which epoch the stage began: an answer of the ledger to an earlier one says nothing of
+    /// this one's grant.
+    epoch: u32,
     queue: VecDeque<Ask>,
     progress: Takeover,
 }
@@ -69,10 +88,12 @@ enum Knowledge {
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Stage {
+    Awaiting,
     Granting,
     Loading,
     Quiescing,
     Raising,
+    Releasing,
 }
 
 impl Register {
@@ -82,6 +103,12 @@ impl Register {
         Self {
             mark: Mark::default(),
             grant: Token::ZERO,
+            behind: false,
+            replicated: false,
+            owing: false,
+            suspended: false,
+            epoch: 0,
+            sealed: Token::ZERO,
             knowledge: Knowledge::Never,
             leftovers: false,
             streaming: 0,
@@ -92,6 +119,11 @@ impl Register {
             unfinished: None,
             last: None,
         }
+    }
+
+    /// The same, where other replicas share the ledger.
+    pub fn among_replicas(queue_max: u32) -> Self {
+        Self { replicated: true, ..Self::new(queue_max) }
     }
 
     /// The high-water mark, or `None` while it is not known.
@@ -130,6 +162,21 @@ impl Register {
         self.stage() == Some(Stage::Quiescing)
     }
 
+    /// Whether a takeover waits for other replicas to give up their grants below that token.
+    pub fn is_awaiting(&self, at: Token) -> bool {
+        self.stage() == Some(Stage::Awaiting) && self.mark.token == at
+    }
+
+    /// Whether nothing is admitted because the session with the ledger is over.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// How often the session was lost. What was admitted before cannot commit any more.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Whether it could be forgotten and loaded again later without losing anything.
     /// Unknown writes count against it until they have expired. (What is lost is evidence:
     /// of the last takeover, and of one that the ledger has failed.)
@@ -158,8 +205,8 @@ impl Register {
     /// # Errors
     /// [`Cut`] when a takeover came first. Nothing of the write may then be completed.
     pub fn commit(&mut self, permit: Permit) -> Result<Sent, Cut> {
-        if permit.token < self.mark.token {
-            return Err(Cut); // Its takeover took it off the books already.
+        if !self.is_admitted(&permit) {
+            return Err(Cut); // What came first took it off the books already.
         }
         self.streaming -= 1;
         self.sent += 1;
@@ -168,9 +215,13 @@ impl Register {
 
     /// An admitted write ended before its commit point: nothing of it is in the store.
     pub fn release(&mut self, permit: Permit) {
-        if permit.token >= self.mark.token {
+        if self.is_admitted(&permit) {
             self.streaming -= 1;
         }
+    }
+
+    fn is_admitted(&self, permit: &Permit) -> bool {
+        permit.token >= self.mark.token && permit.epoch == self.epoch
     }
 
     /// A write past its commit point has ended.
@@ -206,15 +257,16 @@ impl Register {
         let mut effects = Effects::new();
         debug_assert_eq!(self.stage(), Some(Stage::Loading));
         match loaded {
+            Loaded::Found { record, .. } if self.is_late() => {
+                self.start_over(Some(record), &mut effects)
+            }
             Loaded::Found { record, leftovers } => {
                 self.leftovers = leftovers;
-                match std::mem::replace(&mut self.knowledge, Knowledge::Known) {
-                    Knowledge::Never => {
-                        self.mark = record.mark;
-                        self.grant = record.grant;
-                    }
-                    Knowledge::Known | Knowledge::Lost => self.adopt(record, &mut effects),
+                let before = std::mem::replace(&mut self.knowledge, Knowledge::Known);
+                if before == Knowledge::Never && record.mark.token >= self.mark.token {
+                    self.mark = record.mark.clone();
                 }
+                self.adopt(record, &mut effects);
                 self.reconsider(&mut effects);
             }
             Loaded::Unavailable => self.fail(&mut effects),
@@ -227,6 +279,10 @@ impl Register {
         let mut effects = Effects::new();
         debug_assert_eq!(self.stage(), Some(Stage::Raising));
         match outcome {
+            RaiseOutcome::Done(record) if self.is_late() => {
+                self.start_over(Some(record), &mut effects)
+            }
+            _ if self.is_late() => self.start_over(None, &mut effects),
             RaiseOutcome::Done(record) => {
                 self.adopt(record, &mut effects);
                 self.reconsider(&mut effects);
@@ -235,24 +291,129 @@ impl Register {
                 self.refuse_above_mark(&mut effects);
                 self.reconsider(&mut effects);
             }
-            RaiseOutcome::Unknown => {
-                self.knowledge = Knowledge::Lost;
-                self.enter(Stage::Loading);
-                effects.push(Effect::Load);
-            }
+            RaiseOutcome::Unknown => self.load(&mut effects),
         }
         effects
     }
 
-    /// The grant has been set durably, or (`false`) it is not known to have been.
-    pub fn granted(&mut self, done: bool) -> Effects {
+    /// How setting the grant at that token has ended.
+    pub fn granted(&mut self, at: Token, outcome: Granted) -> Effects {
         let mut effects = Effects::new();
         debug_assert_eq!(self.stage(), Some(Stage::Granting));
+        match outcome {
+            _ if self.is_late() => self.start_over(None, &mut effects),
+            Granted::Done { behind } => {
+                self.grant = at;
+                self.behind = behind;
+                self.owing = false;
+                if at < self.mark.token {
+                    self.reconsider(&mut effects); // Others have raised it meanwhile.
+                } else {
+                    self.enter(Stage::Quiescing);
+                    self.go_on(&mut effects);
+                }
+            }
+            Granted::Moved => self.load(&mut effects),
+            Granted::Failed => self.fail(&mut effects),
+        }
+        effects
+    }
+
+    /// How waiting for the grants of other replicas below that token has ended. What comes when
+    /// it is not waited for any more is let be.
+    pub fn awaited(&mut self, at: Token, outcome: Awaited) -> Effects {
+        let mut effects = Effects::new();
+        if !self.is_awaiting(at) {
+            return effects;
+        }
+        match outcome {
+            Awaited::Done { leftovers } => {
+                self.behind = false;
+                self.busy().progress.leftovers |= leftovers;
+                self.open(&mut effects);
+            }
+            Awaited::Failed => self.fail(&mut effects),
+        }
+        effects
+    }
+
+    /// What was below the mark has been given up, or (`false`) the session was lost before that.
+    pub fn released(&mut self, done: bool) -> Effects {
+        let mut effects = Effects::new();
+        debug_assert_eq!(self.stage(), Some(Stage::Releasing));
+        if self.is_late() {
+            self.start_over(None, &mut effects);
+            return effects;
+        }
         if done {
-            self.grant = self.mark.token;
-            self.open(&mut effects);
+            self.grant = Token::ZERO;
+            self.owing = false;
+            let progress = std::mem::take(&mut self.busy().progress);
+            effects.push(Effect::Yielded(Arc::new(progress)));
+            self.reconsider(&mut effects);
         } else {
             self.fail(&mut effects);
+        }
+        effects
+    }
+
+    /// The ledger tells a mark that others have raised. `owing`: this process has a grant below it,
+    /// which has to be given up once it has quiesced.
+    pub fn observe(&mut self, record: Record, owing: bool) -> Effects {
+        let mut effects = Effects::new();
+        let is_higher = record.mark.token > self.mark.token;
+        // What comes late can be of before this process set its grant at that mark.
+        self.owing |= owing && (is_higher || self.grant != self.mark.token);
+        if self.knowledge == Knowledge::Never && is_higher {
+            self.mark = record.mark.clone(); // No takeover that this process has seen.
+        }
+        let grant = self.grant;
+        let behind = self.behind;
+        self.adopt(Record { grant, behind, ..record }, &mut effects);
+        match self.stage() {
+            _ if self.suspended => {}
+            None => self.settle_debts(&mut effects),
+            Some(Stage::Quiescing | Stage::Awaiting) if is_higher => self.reconsider(&mut effects),
+            // An answer of the ledger is on its way: what follows is decided then.
+            Some(_) => {}
+        }
+        effects
+    }
+
+    /// The session with the ledger is over, or so near its end that nothing more may be sent under
+    /// it: nothing is admitted, and nothing that was admitted may pass its commit point. What is
+    /// past it has to settle, or lose its connection, before the ledger drops the session.
+    pub fn suspend(&mut self) -> Effects {
+        let mut effects = Effects::new();
+        if self.suspended {
+            return effects;
+        }
+        self.suspended = true;
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.knowledge == Knowledge::Known {
+            self.knowledge = Knowledge::Lost;
+        }
+        self.grant = Token::ZERO;
+        self.behind = false;
+        if std::mem::take(&mut self.streaming) > 0 {
+            effects.push(Effect::Cut);
+        }
+        match self.stage() {
+            None => {}
+            Some(Stage::Quiescing | Stage::Awaiting) => self.fail(&mut effects),
+            // The ledger still has to answer: meanwhile nobody waits.
+            Some(_) => self.refuse_all(&mut effects),
+        }
+        effects
+    }
+
+    /// A new session has begun. What is known of the old one's grants is not of this one: the
+    /// next request loads.
+    pub fn resume(&mut self) -> Effects {
+        let mut effects = Effects::new();
+        self.suspended = false;
+        if self.stage().is_none() {
+            self.settle_debts(&mut effects);
         }
         effects
     }

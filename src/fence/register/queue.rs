@@ -12,21 +12,22 @@ impl Register {
             (_, Verdict::Refuse(refusal @ Refusal::Stale { .. })) => {
                 effects.push(Effect::Refuse { ticket: ask.ticket, refusal });
             }
+            (_, verdict) if self.suspended => self.turn_away(ask, &verdict, effects),
             (None, _) if self.knowledge != Knowledge::Known => {
                 self.wait(ask, effects);
                 self.enter(Stage::Loading);
                 effects.push(Effect::Load);
             }
-            (None | Some(Stage::Quiescing), Verdict::Refuse(refusal)) => {
+            (None | Some(Stage::Quiescing | Stage::Awaiting), Verdict::Refuse(refusal)) => {
                 effects.push(Effect::Refuse { ticket: ask.ticket, refusal });
             }
-            (None, Verdict::Current) if self.grant == self.mark.token => self.pass(ask, effects),
+            (None, Verdict::Current) if self.is_open() => self.pass(ask, effects),
             (None, Verdict::Current) => {
                 // The mark is ours, but an earlier takeover to it did not finish.
                 self.wait(ask, effects);
                 self.quiesce(effects);
             }
-            (None | Some(Stage::Quiescing), Verdict::Raise) => {
+            (None | Some(Stage::Quiescing | Stage::Awaiting), Verdict::Raise) => {
                 let to = ask.claim.clone();
                 if self.wait(ask, effects) {
                     self.raise(to, effects);
@@ -38,12 +39,31 @@ impl Register {
         }
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.grant == self.mark.token && !self.behind
+    }
+
+    /// Without a session nothing is admitted. That all below a token has settled stays true, so
+    /// who reads with it goes on reading.
+    fn turn_away(&mut self, ask: Ask, verdict: &Verdict, effects: &mut Effects) {
+        let is_sealed = matches!(verdict, Verdict::Current) && self.sealed == self.mark.token;
+        let ticket = ask.ticket;
+        effects.push(if ask.intent == Intent::Seal && is_sealed {
+            Effect::Sealed { ticket, evidence: self.last.clone() }
+        } else {
+            Effect::Refuse { ticket, refusal: Refusal::LedgerUnavailable }
+        });
+    }
+
     fn pass(&mut self, ask: Ask, effects: &mut Effects) {
         let ticket = ask.ticket;
         effects.push(match ask.intent {
             Intent::Write => {
                 self.streaming += 1;
-                Effect::Admit { ticket, permit: Permit { token: self.mark.token } }
+                Effect::Admit {
+                    ticket,
+                    permit: Permit { token: self.mark.token, epoch: self.epoch },
+                }
             }
             Intent::Seal => Effect::Sealed { ticket, evidence: self.last.clone() },
         });
@@ -86,11 +106,7 @@ impl Register {
             }
         }
         if self.stage() == Some(Stage::Quiescing) {
-            if self.grant == self.mark.token {
-                self.open(effects);
-            } else {
-                self.quiesce(effects);
-            }
+            self.go_on(effects);
         }
     }
 

@@ -30,7 +30,7 @@ fn verdict(mark: Token, who: &str, token: Token, may_raise: bool, rules: TokenRu
     fence.ask(ask(mark.clone(), false));
     let grant = mark.token;
     fence.withdraw(Ticket(7));
-    fence.loaded(Loaded::Found { record: Record { mark, grant }, leftovers: false });
+    fence.loaded(Loaded::Found { record: Record { mark, grant, behind: false }, leftovers: false });
     assert!(!fence.is_busy());
     let mut effects = fence.ask(ask(claim(who, token), may_raise));
     // A raise is told after the request was put in the queue.

@@ -1,7 +1,7 @@
 //! The register step by step: the story of one takeover, and what it tells about it.
 
 use crate::fence::{
-    Ask, Claim, Cut, Effect, Effects, Fate, Holder, Intent, Linger, Loaded, Mark, Permit,
+    Ask, Claim, Cut, Effect, Effects, Fate, Granted, Holder, Intent, Linger, Loaded, Mark, Permit,
     RaiseOutcome, Record, Refusal, Register, Takeover, Ticket, Token, TokenRules,
 };
 
@@ -11,7 +11,7 @@ fn claim(counter: u64) -> Claim {
 
 fn record(mark: u64, grant: u64) -> Record {
     let mark = if mark == 0 { Mark::default() } else { claim(mark) };
-    Record { mark, grant: Token::new(0, grant) }
+    Record { mark, grant: Token::new(0, grant), behind: false }
 }
 
 fn ask(fence: &mut Register, ticket: u64, token: u64, intent: Intent) -> Effects {
@@ -46,6 +46,11 @@ fn raise(to: u64, quiesced: bool) -> Effect {
 
 fn grant(at: u64) -> Effect {
     Effect::Grant { at: Token::new(0, at) }
+}
+
+/// At its mark.
+fn granted(fence: &mut Register) -> Effects {
+    fence.granted(fence.mark_at_least().token, Granted::Done { behind: false })
 }
 
 fn refuse(ticket: u64, refusal: Refusal) -> Effect {
@@ -122,7 +127,7 @@ fn a_takeover_cuts_and_waits() {
     check(fence.settle(broken, Fate::Unknown), []);
     assert_eq!(fence.in_flight(), (0, 0, 1));
     check(fence.expire(Linger::Unknown), [grant(2)]);
-    let effects = fence.granted(true);
+    let effects = granted(&mut fence);
     let told = evidence(&effects);
     assert_eq!((told.cut, told.awaited, told.unknown, told.leftovers), (1, 2, 1, false));
     assert_eq!((told.from, told.to), (claim(1), claim(2)));
@@ -144,7 +149,7 @@ fn time_alone_settles_no_sent_write() {
     check(fence.settle(sent, Fate::Unknown), []);
     assert_eq!(fence.in_flight(), (0, 0, 1));
     check(fence.expire(Linger::Unknown), [grant(2)]);
-    assert_eq!(evidence(&fence.granted(true)).unknown, 1);
+    assert_eq!(evidence(&granted(&mut fence)).unknown, 1);
 }
 
 #[test]
@@ -157,7 +162,7 @@ fn leftovers_hold_up_the_next_leader_only() {
     check(fence.raised(done(2, 1)), [Effect::Quiesce]);
     assert!(fence.has_leftovers());
     check(fence.expire(Linger::Leftovers), [grant(2)]);
-    assert!(evidence(&fence.granted(true)).leftovers);
+    assert!(evidence(&granted(&mut fence)).leftovers);
 }
 
 #[test]
@@ -166,7 +171,7 @@ fn a_takeover_of_a_dead_process_is_finished() {
     write(&mut fence, 1, 2);
     check(fence.loaded(found(2, 1, true)), [Effect::Quiesce]);
     check(fence.expire(Linger::Leftovers), [grant(2)]);
-    let effects = fence.granted(true);
+    let effects = granted(&mut fence);
     assert_eq!(evidence(&effects).from.token, Token::new(0, 1));
     assert_eq!(permits(effects).len(), 1);
 }
@@ -213,7 +218,7 @@ fn nobody_waits_for_a_ledger_out_of_reach() {
     // The same in the middle of a takeover: the next request takes it up again.
     check(fence.loaded(found(2, 1, false)), [stale(3, 1, 2), grant(2)]);
     check(write(&mut fence, 4, 2), [waits(4)]);
-    check(fence.granted(false), [unavailable(4)]);
+    check(fence.granted(fence.mark_at_least().token, Granted::Failed), [unavailable(4)]);
     check(write(&mut fence, 5, 2), [waits(5), grant(2)]);
 }
 
@@ -226,10 +231,10 @@ fn a_takeover_that_the_ledger_failed_keeps_its_evidence() {
     fence.raised(done(2, 1));
     check(fence.settle(sent, Fate::Unknown), []);
     check(fence.expire(Linger::Unknown), [grant(2)]);
-    fence.granted(false);
+    fence.granted(fence.mark_at_least().token, Granted::Failed);
     fence.release(streams);
     check(write(&mut fence, 4, 2), [waits(4), grant(2)]);
-    let told = evidence(&fence.granted(true));
+    let told = evidence(&granted(&mut fence));
     assert_eq!((told.from, told.to), (claim(1), claim(2)));
     assert_eq!((told.cut, told.awaited, told.unknown), (1, 1, 1));
     assert_eq!(fence.in_flight(), (1, 0, 0)); // the new leader's
@@ -245,7 +250,7 @@ fn a_third_leader_during_the_takeover_of_the_second() {
     check(fence.raised(done(2, 1)), [raise(3, false)]);
     check(fence.raised(done(3, 1)), [stale(2, 2, 3), Effect::Quiesce]);
     check(fence.settle(sent, Fate::Known), [grant(3)]);
-    let effects = fence.granted(true);
+    let effects = granted(&mut fence);
     assert_eq!((evidence(&effects).from, evidence(&effects).to), (claim(1), claim(3)));
     assert_eq!(permits(effects).len(), 1);
 }

@@ -8,9 +8,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
-use crate::fence::{Holder, Mark, RaiseOutcome, Record, Resource, Token, TokenRules};
+use crate::fence::{Granted, Holder, Mark, RaiseOutcome, Record, Resource, Token, TokenRules};
 use crate::gate::{Bid, Gate, Settings};
 use crate::ledger::embedded::Embedded;
+use crate::ledger::lease::Lease;
 use crate::ledger::{Entry, Ledger, Pending, Unavailable};
 use crate::net::identity::{Identity, Peer, Source};
 use crate::rules::{CommitPoint, Covers, Globs, HolderKind, Pattern, Reads, Rule, Template, Who};
@@ -63,9 +64,12 @@ impl Ledger for Faulty {
         })
     }
 
-    fn grant<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool> {
+    fn grant<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, Granted> {
         Box::pin(async move {
-            !self.failing.load(Ordering::SeqCst) && self.inner.grant(resource, at).await
+            match self.failing.load(Ordering::SeqCst) {
+                true => Granted::Failed,
+                false => self.inner.grant(resource, at).await,
+            }
         })
     }
 
@@ -82,6 +86,10 @@ impl Ledger for Faulty {
         resource: &'a Resource,
     ) -> Pending<'a, Result<Option<Entry>, Unavailable>> {
         self.inner.entry(resource)
+    }
+
+    fn lease(&self) -> &Lease {
+        self.inner.lease()
     }
 
     fn ended_uncleanly(&self) -> bool {

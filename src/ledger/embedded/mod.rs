@@ -36,8 +36,9 @@ use self::row::Row;
 use self::shared::{Shared, closed};
 use self::tables::Change;
 use self::writer::{Job, Order, Outcome, Writer};
+use super::lease::Lease;
 use super::{Entry, Ledger, Pending, Unavailable};
-use crate::fence::{Mark, RaiseOutcome, Record, Resource, Token};
+use crate::fence::{Granted, Mark, RaiseOutcome, Record, Resource, Token};
 
 pub use self::file::OpenError;
 
@@ -86,6 +87,7 @@ pub struct Embedded {
     gone: CancellationToken,
     queries: mpsc::Sender<Query>,
     ended_uncleanly: bool,
+    lease: Lease,
 }
 
 impl Embedded {
@@ -137,7 +139,7 @@ impl Embedded {
             source,
         })?;
         let ended_uncleanly = opened.ended_uncleanly;
-        Ok(Self { shared, orders, gone, queries, ended_uncleanly })
+        Ok(Self { shared, orders, gone, queries, ended_uncleanly, lease: Lease::unlimited() })
     }
 
     async fn change(&self, resource: &Resource, change: Change) -> Outcome {
@@ -240,10 +242,13 @@ impl Ledger for Embedded {
         })
     }
 
-    fn grant<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool> {
+    fn grant<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, Granted> {
         Box::pin(async move {
-            let outcome = self.change(resource, Change::Grant { at }).await;
-            matches!(outcome, Outcome::Granted(true))
+            match self.change(resource, Change::Grant { at }).await {
+                Outcome::Granted(true) => Granted::Done { behind: false },
+                Outcome::Granted(false) => Granted::Moved,
+                Outcome::Record(_) | Outcome::Failed | Outcome::Unknown => Granted::Failed,
+            }
         })
     }
 
@@ -269,6 +274,10 @@ impl Ledger for Embedded {
                 history: row.history,
             }))
         })
+    }
+
+    fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     fn ended_uncleanly(&self) -> bool {

@@ -107,7 +107,7 @@ impl Row {
             history.push(Raised { token, holder: rest.holder()?, at });
         }
         match rest.0 {
-            [] => Ok(Self { record: Record { mark, grant }, history }),
+            [] => Ok(Self { record: Record { mark, grant, behind: false }, history }),
             _ => Err(RowError::Contradiction),
         }
     }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::super::{Embedded, OpenError, Settings};
 use super::disk::{Control, Disk, Fault};
 use super::reopen;
-use crate::fence::RaiseOutcome;
+use crate::fence::{Granted, RaiseOutcome};
 use crate::ledger::Ledger;
 use crate::ledger::contract::{mark, record, resource};
 
@@ -40,7 +40,7 @@ async fn check_stopped(ledger: &Embedded) {
     for name in ["a", "b"] {
         let name = &resource(name);
         assert_eq!(ledger.raise(name, &mark(9, "nine"), true).await, RaiseOutcome::Failed);
-        assert!(!ledger.grant(name, mark(1, "").token).await);
+        assert_eq!(ledger.grant(name, mark(1, "").token).await, Granted::Failed);
         ledger.load(name).await.unwrap_err();
     }
     let told = ledger.health().unwrap_err().to_string();

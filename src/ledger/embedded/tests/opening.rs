@@ -9,6 +9,7 @@ use redb::{Database, TableDefinition};
 use super::super::file::Place;
 use super::super::{Embedded, OpenError, Settings};
 use super::reopen;
+use crate::fence::Granted;
 use crate::ledger::Ledger;
 use crate::ledger::contract::{mark, resource};
 
@@ -200,7 +201,7 @@ async fn a_damaged_row_is_never_a_default_one() {
     ledger.list(None, 10).await.unwrap_err();
     let outcome = ledger.raise(bad, &mark(9, "two"), true).await;
     assert_eq!(outcome, crate::fence::RaiseOutcome::Failed);
-    assert!(!ledger.grant(bad, mark(3, "").token).await);
+    assert_eq!(ledger.grant(bad, mark(3, "").token).await, Granted::Failed);
     // The others are not drawn into it.
     assert_eq!(ledger.load(&resource("name-2")).await.unwrap().mark, mark(3, "one"));
     ledger.health().unwrap();

@@ -1,0 +1,5 @@
+//! A shared ledger in etcd.
+
+mod settings;
+
+pub use settings::{Endpoint, Settings};
