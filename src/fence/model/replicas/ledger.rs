@@ -47,8 +47,9 @@ impl Model {
         };
         let answer = answer.or_else(|| {
             // A release is tried again, until the fence is suspended.
-            let is_over = world.fence(at).is_suspended() || self.is(Mutation::ReleasedOnce);
-            is_over.then_some(Answer::Released(false))
+            let is_believed = self.is(Mutation::ReleaseNotRetried);
+            let is_over = world.fence(at).is_suspended() || is_believed;
+            is_over.then_some(Answer::Released(is_believed))
         });
         world.process(at).work = Some(answer.map_or(Work::Asked(op), Work::Answered));
     }

@@ -47,8 +47,8 @@ pub(super) enum Mutation {
     ProlongedInSilence,
     /// The grant is given up before the quiesce.
     ReleaseBeforeQuiesce,
-    /// A grant that could not be given up is kept.
-    ReleasedOnce,
+    /// That a grant was given up is believed although the ledger has not said so.
+    ReleaseNotRetried,
     /// The ledger does not look whether the session is alive.
     SessionNotChecked,
     /// A new process goes on with the session of the one before it.
