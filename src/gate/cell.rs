@@ -477,7 +477,7 @@ impl Cell {
     }
 
     pub(super) fn is_forgettable(&self) -> bool {
-        self.is_quiet(Instant::now())
+        self.is_quiet(Instant::now()) && !self.lock().register.is_owing()
     }
 
     pub(super) fn is_quiescing(&self) -> bool {

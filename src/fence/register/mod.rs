@@ -186,6 +186,12 @@ impl Register {
         self.busy.is_none() && self.streaming == 0 && self.sent == 0 && self.unknown == 0
     }
 
+    /// Whether this process has a grant below the mark that it has still to give up. One that is
+    /// idle and owes is not to be forgotten: nobody would tell it again.
+    pub fn is_owing(&self) -> bool {
+        self.owing
+    }
+
     /// A request brings a token.
     pub fn ask(&mut self, ask: Ask) -> Effects {
         let mut effects = Effects::new();
@@ -341,13 +347,12 @@ impl Register {
     pub fn released(&mut self, done: bool) -> Effects {
         let mut effects = Effects::new();
         debug_assert_eq!(self.stage(), Some(Stage::Releasing));
-        if self.is_late() {
+        let is_late = self.is_late();
+        self.owing |= is_late || !done;
+        if is_late {
             self.start_over(None, &mut effects);
-            return effects;
-        }
-        if done {
+        } else if done {
             self.grant = Token::ZERO;
-            self.owing = false;
             let progress = std::mem::take(&mut self.busy().progress);
             effects.push(Effect::Yielded(Arc::new(progress)));
             self.reconsider(&mut effects);

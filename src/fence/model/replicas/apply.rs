@@ -72,13 +72,15 @@ impl Model {
                 self.make_unseen(world, step);
                 match world.process(at).work {
                     // What a read says is told at once, unless this world is about being late.
-                    Some(Work::Answered(Answer::Loaded(_))) if !self.late => self.answer(world, at),
+                    Some(Work::Answered(Answer::Loaded(_))) if !self.late_rows => {
+                        self.answer(world, at)
+                    }
                     _ => Ok(()),
                 }
             }
             Step::Suspend(_) | Step::HangUp(_) | Step::NewSession(_) | Step::Prolong(_) => {
                 let at = self.keep(world, step);
-                while !self.late && !world.process(at).news.is_empty() {
+                while !self.late_keeper && !world.process(at).news.is_empty() {
                     self.deliver(world, at)?;
                 }
                 Ok(())
@@ -195,7 +197,11 @@ impl Model {
             process.news.pop();
         }
         process.news.push(News::Row { record, owing });
-        if self.late { Ok(()) } else { self.deliver(world, at) }
+        // What was told before it is taken before it.
+        if self.late_rows || world.process(at).news.len() > 1 {
+            return Ok(());
+        }
+        self.deliver(world, at)
     }
 
     fn give_up(&self, world: &mut World, at: usize) {
@@ -280,10 +286,10 @@ impl Model {
                 Some(fence) => {
                     fence.forget_evidence();
                     let is_higher = ledger.row.mark.token > fence.mark_at_least().token;
-                    process.has_news &= self.late || owes || is_higher;
+                    process.has_news &= self.late_rows || owes || is_higher;
                 }
             }
-            if !self.late {
+            if !self.late_rows {
                 // A row told just now says no more than the ledger does when it is asked.
                 process.clear = Token::ZERO;
             }

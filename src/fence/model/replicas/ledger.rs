@@ -81,7 +81,9 @@ impl Model {
                 if is_higher && !self.change(world, op, own) {
                     Answer::Raised(RaiseOutcome::Failed)
                 } else {
-                    Answer::Raised(RaiseOutcome::Done(world.ledger.row.record(own)))
+                    let mut record = world.ledger.row.record(own);
+                    record.behind &= !self.is(Mutation::OthersNotAwaited);
+                    Answer::Raised(RaiseOutcome::Done(record))
                 }
             }
             Op::Grant { at: token } => {
@@ -130,9 +132,7 @@ impl Model {
 
     /// The row is another one: all hear of it, and what was asked of the one before is void.
     pub(super) fn changed(&self, world: &mut World) {
-        if !self.is(Mutation::NotCompared) {
-            world.ledger.strays.clear();
-        }
+        world.ledger.strays.clear();
         for replica in &mut world.replicas {
             if let Some(process) = &mut replica.process {
                 process.has_news = !self.is(Mutation::FeedNotFollowed);

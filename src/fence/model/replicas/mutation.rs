@@ -35,8 +35,6 @@ pub(super) enum Mutation {
     NoLookAtCommit,
     /// A write is sent at its commit point without asking the fence again.
     NoSecondLook,
-    /// Requests to the ledger are done whatever the row is by then.
-    NotCompared,
     /// A read of the ledger does not make sure that what was lost is never done.
     NotMadeSure,
     /// A dead session's grant is removed while its writes may land.
