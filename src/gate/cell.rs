@@ -94,7 +94,7 @@ impl Cell {
         }
         state.settle_timeout = settle_timeout;
         if self.shared.is_replicated {
-            state.rule = rule.cloned();
+            state.ask_under(rule);
             self.look_at_lease(&mut state);
         }
         state.forget_expired(Instant::now);
@@ -373,8 +373,8 @@ impl Cell {
         self.is_quiet(Instant::now())
     }
 
-    pub(super) fn is_quiescing(&self) -> bool {
-        self.lock().register.is_quiescing()
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.lock().register.is_unsettled()
     }
 
     /// Takes a request out of the queue.

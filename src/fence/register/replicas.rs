@@ -6,6 +6,11 @@ use super::{Knowledge, Register, Stage};
 use crate::fence::{Awaited, Effect, Effects, Record, Token};
 
 impl Register {
+    /// Whether those who wait do so because older writes have not settled, here or elsewhere.
+    pub fn is_unsettled(&self) -> bool {
+        matches!(self.stage(), Some(Stage::Quiescing | Stage::Awaiting))
+    }
+
     /// How often the session was lost. What was admitted before cannot commit any more.
     pub fn epoch(&self) -> u32 {
         self.epoch
