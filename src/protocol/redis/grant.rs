@@ -233,10 +233,7 @@ async fn admitted(front: &Front, bid: &Bid) -> Result<Admission, Denial> {
     let admission = front.gate.admit(bid).await?;
     match admission.commit() {
         Ok(()) => Ok(admission),
-        Err(_) => Err(match admission.outranked_by() {
-            Some(mark) => Refusal::Stale { token: bid.claim.token, mark }.into(),
-            None => Denial::Ending,
-        }),
+        Err(_) => Err(Denial::over(admission.why())),
     }
 }
 
