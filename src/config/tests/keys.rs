@@ -163,7 +163,7 @@ path = "ledger.redb""#,
         )],
         r#"
 1:1 error: no ledger is configured: marks have to be kept somewhere durable
-    add `[ledger.embedded]` with `path`
+    add `[ledger.embedded]` with `path` for one process, or `[ledger.etcd]` with `endpoints` for several replicas
 "#,
     );
     check(
