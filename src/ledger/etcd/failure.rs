@@ -161,8 +161,19 @@ pub(super) fn explained(error: &(dyn Error + 'static)) -> String {
              sides, or by neither, and whether it trusts the client certificate"
                 .to_owned()
         }
-        _ => innermost.to_string(),
+        // Over HTTP/2 nothing but the text of it is left.
+        _ => match innermost.to_string() {
+            text if text.contains("fatal alert") => refused(&text),
+            text => text,
+        },
     }
+}
+
+fn refused(why: &str) -> String {
+    format!(
+        "it refuses the TLS connection ({why}); give a client certificate and key of an authority \
+         that it trusts"
+    )
 }
 
 fn of_tls(error: &rustls::Error) -> String {
@@ -182,10 +193,7 @@ fn of_tls(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "its certificate has expired; renew it".to_owned()
         }
-        rustls::Error::AlertReceived(alert) => format!(
-            "it refuses the TLS connection ({alert:?}); give a client certificate and key of an \
-             authority that it trusts"
-        ),
+        rustls::Error::AlertReceived(_) => refused(&error.to_string()),
         rustls::Error::InvalidMessage(_) => {
             "it does not speak TLS; write http:// for it, or switch TLS on there".to_owned()
         }
@@ -245,6 +253,8 @@ mod tests {
         let end = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
         check(end, "TLS is spoken by both sides");
         let alert = rustls::AlertDescription::BadCertificate;
-        check(io::Error::other(rustls::Error::AlertReceived(alert)), "client certificate");
+        let alert = rustls::Error::AlertReceived(alert);
+        check(io::Error::other(alert.to_string()), "client certificate");
+        check(io::Error::other(alert), "client certificate");
     }
 }
