@@ -156,11 +156,15 @@ pub(super) fn explained(error: &(dyn Error + 'static)) -> String {
         Some(io::ErrorKind::ConnectionRefused) => {
             "nothing listens there; start it, or correct the endpoint".to_owned()
         }
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-            "it closed the connection; if it does so at once, look whether TLS is spoken by both \
+        // Who refuses a client certificate says so and hangs up; what is written meanwhile can
+        // fail before that has been read.
+        Some(
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe,
+        ) => "it closed the connection; if it does so at once, look whether TLS is spoken by both \
              sides, or by neither, and whether it trusts the client certificate"
-                .to_owned()
-        }
+            .to_owned(),
         // Over HTTP/2 nothing but the text of it is left.
         _ => match innermost.to_string() {
             text if text.contains("fatal alert") => refused(&text),
@@ -252,6 +256,7 @@ mod tests {
         check(io::Error::other(io::Error::other(unknown)), "not trusted");
         let end = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
         check(end, "TLS is spoken by both sides");
+        check(io::Error::new(io::ErrorKind::BrokenPipe, "closed"), "the client certificate");
         let alert = rustls::AlertDescription::BadCertificate;
         let alert = rustls::Error::AlertReceived(alert);
         check(io::Error::other(alert.to_string()), "client certificate");
