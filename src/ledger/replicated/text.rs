@@ -171,12 +171,17 @@ pub fn time(at: SystemTime) -> String {
     format!("{at:.3}")
 }
 
-/// The mark of a row that was never raised is 0, which no writer can bring.
+/// Marks have counters of 0 where no writer's token has: in a row that was never raised, and after
+/// the source of tokens was reset (`1.0`).
 fn token(text: &str) -> Result<Token, TextError> {
-    if text == "0" {
-        return Ok(Token::ZERO);
+    let of_reset = || match text.split_once('.') {
+        Some((incarnation, "0")) => format!("{incarnation}.1").parse().ok(),
+        _ => (text == "0").then_some(Token::ZERO),
+    };
+    match of_reset() {
+        Some(token) => Ok(Token::new(token.incarnation(), 0)),
+        None => text.parse().map_err(|error| TextError::Damaged(format!("`{text:.40}`: {error}"))),
     }
-    text.parse().map_err(|error| TextError::Damaged(format!("`{text:.40}`: {error}")))
 }
 
 fn damaged(error: impl std::fmt::Display) -> TextError {
