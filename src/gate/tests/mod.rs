@@ -2,6 +2,7 @@
 
 mod admission;
 mod bounds;
+mod ended;
 mod faults;
 mod restart;
 mod rig;
