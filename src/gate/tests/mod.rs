@@ -4,6 +4,7 @@ mod admission;
 mod bounds;
 mod ended;
 mod faults;
+mod remains;
 mod restart;
 mod rig;
 mod table;
