@@ -177,6 +177,10 @@ async fn what_the_server_reports_comes_through() {
     let both = "SET application_name = 'third'; SELECT current_setting('application_name')";
     assert_eq!(one.value(both).await, "third [palisade:rig]");
     assert_eq!(one.parameters["application_name"], "third");
+    let both = ["SET application_name TO fourth", "SELECT current_setting('application_name')"];
+    let batch = both.map(|sql| extended(sql, &[]));
+    one.send(&[extended("SELECT 4", &[]), batch.concat(), tagged(b'S', &[])].concat()).await;
+    assert_eq!(one.answer().await.rows(), [["4"], ["fourth [palisade:rig]"]]);
     one.simple("RESET ALL").await.good();
     let name = one.value("SHOW application_name").await;
     assert!(name.ends_with(" [palisade:rig]"), "{name}");
