@@ -5,21 +5,43 @@ use std::sync::Arc;
 use super::StartError;
 use crate::config::{Ledger as Choice, show_duration};
 use crate::ledger::embedded::Embedded;
+use crate::ledger::replicated::Replicated;
+use crate::ledger::replicated::store::Store;
 use crate::ledger::{Ledger, Unavailable};
+
+/// The store of a shared ledger; `None` for the embedded one. No session is begun.
+///
+/// # Errors
+/// When its TLS files cannot be used.
+pub fn store(choice: &Choice) -> Option<Result<Arc<dyn Store>, Unavailable>> {
+    match choice {
+        Choice::Embedded { .. } => None,
+        Choice::Etcd { .. } | Choice::Redis { .. } => {
+            Some(Err(Unavailable("shared ledgers are not linked in yet".to_owned())))
+        }
+    }
+}
 
 /// Opens it. A shared ledger that is out of reach is asked once, each of its endpoints: whoever
 /// started this process starts it again, and sees why until then.
-pub(super) async fn open(choice: Choice) -> Result<Arc<dyn Ledger>, StartError> {
+pub(super) async fn open(choice: &Choice) -> Result<Arc<dyn Ledger>, StartError> {
     let place = choice.place();
     let unusable = |error| StartError::SharedLedger { place: place.clone(), error };
-    match choice {
-        Choice::Embedded { path, settings } => {
+    match (choice, store(choice), choice.session()) {
+        (Choice::Embedded { path, settings }, ..) => {
+            let (path, settings) = (path.clone(), *settings);
             let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
             Ok(Arc::new(opening.await.map_err(std::io::Error::other)??))
         }
-        Choice::Etcd { .. } | Choice::Redis { .. } => {
-            Err(unusable(Unavailable("shared ledgers are not linked in yet".to_owned())))
+        (_, Some(store), Some(session)) => {
+            let store = store.map_err(unusable)?;
+            let about = Arc::clone(&store);
+            let ledger = Replicated::open(store, session.clone()).await.map_err(unusable)?;
+            let session = ledger.session().map(|session| session.to_string());
+            tracing::info!(session, ledger = %place, what = %about.about().what, "session begun");
+            Ok(ledger)
         }
+        _ => Err(unusable(Unavailable("it has no session".to_owned()))),
     }
 }
 
