@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::StartError;
 use crate::config::{Ledger as Choice, show_duration};
 use crate::ledger::embedded::Embedded;
+use crate::ledger::etcd::Etcd;
+use crate::ledger::redis::Redis;
 use crate::ledger::replicated::Replicated;
 use crate::ledger::replicated::store::Store;
 use crate::ledger::{Ledger, Unavailable};
@@ -13,13 +15,21 @@ use crate::ledger::{Ledger, Unavailable};
 ///
 /// # Errors
 /// When its TLS files cannot be used.
-pub fn store(choice: &Choice) -> Option<Result<Arc<dyn Store>, Unavailable>> {
-    match choice {
-        Choice::Embedded { .. } => None,
-        Choice::Etcd { .. } | Choice::Redis { .. } => {
-            Some(Err(Unavailable("shared ledgers are not linked in yet".to_owned())))
+pub async fn store(choice: &Choice) -> Option<Result<Arc<dyn Store>, Unavailable>> {
+    let choice = choice.clone();
+    // Both read files.
+    let opening = tokio::task::spawn_blocking(move || -> Option<Result<Arc<dyn Store>, _>> {
+        match choice {
+            Choice::Embedded { .. } => None,
+            Choice::Etcd { settings, .. } => {
+                Some(Etcd::new(*settings).map(|store| -> Arc<dyn Store> { Arc::new(store) }))
+            }
+            Choice::Redis { settings, .. } => {
+                Some(Redis::new(*settings).map(|store| -> Arc<dyn Store> { Arc::new(store) }))
+            }
         }
-    }
+    });
+    opening.await.unwrap_or_else(|error| Some(Err(Unavailable(error.to_string()))))
 }
 
 /// Opens it. A shared ledger that is out of reach is asked once, each of its endpoints: whoever
@@ -27,7 +37,7 @@ pub fn store(choice: &Choice) -> Option<Result<Arc<dyn Store>, Unavailable>> {
 pub(super) async fn open(choice: &Choice) -> Result<Arc<dyn Ledger>, StartError> {
     let place = choice.place();
     let unusable = |error| StartError::SharedLedger { place: place.clone(), error };
-    match (choice, store(choice), choice.session()) {
+    match (choice, store(choice).await, choice.session()) {
         (Choice::Embedded { path, settings }, ..) => {
             let (path, settings) = (path.clone(), *settings);
             let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
