@@ -172,8 +172,8 @@ async fn look(links: &Links, link: &Link, from: u64) -> Unavailable {
                     tracing::debug!(%why, "sessions that have expired cannot be ended");
                 }
             }
-            // The feed may go on for all that, and notices by itself when not.
-            Err(why) => tracing::debug!(%why, "the sessions cannot be looked at"),
+            // Perhaps what the feed is read from is the primary no more.
+            Err(why) => return why,
         }
         if vouched.elapsed() >= VOUCH_INTERVAL {
             vouched = Instant::now();
