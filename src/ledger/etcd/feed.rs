@@ -132,7 +132,13 @@ impl Feed<'_> {
             }
             for change in answer.events {
                 let revision = change.kv.as_ref().map_or(0, |kv| kv.mod_revision);
-                reached = reached.max(u64::try_from(revision).unwrap_or(0));
+                let revision = u64::try_from(revision).unwrap_or(0);
+                // A member that was brought up to date by a snapshot has been seen to go back
+                // (before 3.4.25 and 3.5.8): what is old has been told.
+                if revision <= *position {
+                    continue;
+                }
+                reached = reached.max(revision);
                 if let Some(event) = self.event(change) {
                     self.tell(event).await?;
                 }
