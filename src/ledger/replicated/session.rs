@@ -43,7 +43,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps a session alive, and begins a new one when it is over, until it is aborted.
+    /// Keeps a session alive, and begins a new one when it is over, until the ledger is closed.
     pub(super) async fn keep(mut self) {
         loop {
             let Loss { why, is_over } = self.live().await;
@@ -55,6 +55,9 @@ impl Keeper {
                 "the session with the ledger is over: writes are refused until a new one begins"
             );
             shared.metrics.show(&shared.condition());
+            if shared.is_ending() {
+                return; // What could not be given up stays.
+            }
             if !is_over {
                 self.sleep_until(self.sent + shared.settings.hangs_up_after()).await;
             }
@@ -132,7 +135,9 @@ impl Keeper {
             let wake = due.min(suspends).since(now).min(LOOK_INTERVAL);
             tokio::select! {
                 biased;
-                () = shared.woken.notified() => return Some(gone("a change was refused under it")),
+                () = shared.woken.notified() => if shared.is_known_lost() {
+                    return Some(gone("a change was refused under it"));
+                },
                 () = tokio::time::sleep(wake) => {}
             }
         }

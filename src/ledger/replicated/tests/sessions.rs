@@ -80,6 +80,43 @@ async fn a_ledger_out_of_reach_and_back() {
     }
 }
 
+/// Counted from when it was sent, a keepalive that takes so long leaves no time for the next.
+#[tokio::test]
+async fn a_keepalive_counts_from_when_it_was_sent() {
+    let world = World::new();
+    let settings = Settings { timeout: Duration::from_secs(5), ..short() };
+    let (ledger, wire) = process_with(&world, settings).await;
+    let mut news = ledger.news().unwrap();
+    wire.set(|faults| faults.delay = short().admits_for() * 8 / 10);
+    told(&mut news, "the end", is("suspended")).await;
+    wire.set(|faults| faults.delay = Duration::ZERO);
+    told(&mut news, "the end of connections", is("hang up")).await;
+    told(&mut news, "the new session", is("resumed")).await;
+}
+
+#[tokio::test]
+async fn a_session_is_lost_once_however_many_changes_tell_it() {
+    let world = World::new();
+    let settings = crate::ledger::contract::replicas::settings("r1");
+    let (ledger, wire) = process_with(&world, settings).await;
+    let mut news = ledger.news().unwrap();
+    let before = ledger.session().unwrap();
+    wire.set(|faults| (faults.swaps_max, faults.delay) = (1, Duration::from_millis(20)));
+    wire.ended(&before);
+    let names: Vec<_> = (0..40).map(|i| resource(&format!("a{i}"))).collect();
+    let to = mark(5, "one");
+    let raises = futures_util::future::join_all(names.iter().map(|n| ledger.raise(n, &to, true)));
+    for outcome in raises.await {
+        assert_eq!(outcome, RaiseOutcome::Failed);
+    }
+    told(&mut news, "the end", is("suspended")).await;
+    told(&mut news, "the end of connections", is("hang up")).await;
+    told(&mut news, "the new session", is("resumed")).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(ledger.session().unwrap().number(), before.number() + 1);
+    assert!(ledger.lease().admits());
+}
+
 #[tokio::test]
 async fn a_keepalive_that_fails_now_and_then_ends_nothing() {
     let world = World::new();
