@@ -156,13 +156,28 @@ pub(super) fn explained(error: &(dyn Error + 'static)) -> String {
         Some(io::ErrorKind::ConnectionRefused) => {
             "nothing listens there; start it, or correct the endpoint".to_owned()
         }
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-            "it closed the connection; if it does so at once, look whether TLS is spoken by both \
+        // Who refuses a client certificate says so and hangs up; what is written meanwhile can
+        // fail before that has been read.
+        Some(
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe,
+        ) => "it closed the connection; if it does so at once, look whether TLS is spoken by both \
              sides, or by neither, and whether it trusts the client certificate"
-                .to_owned()
-        }
-        _ => innermost.to_string(),
+            .to_owned(),
+        // Over HTTP/2 nothing but the text of it is left.
+        _ => match innermost.to_string() {
+            text if text.contains("fatal alert") => refused(&text),
+            text => text,
+        },
     }
+}
+
+fn refused(why: &str) -> String {
+    format!(
+        "it refuses the TLS connection ({why}); give a client certificate and key of an authority \
+         that it trusts"
+    )
 }
 
 fn of_tls(error: &rustls::Error) -> String {
@@ -182,10 +197,7 @@ fn of_tls(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "its certificate has expired; renew it".to_owned()
         }
-        rustls::Error::AlertReceived(alert) => format!(
-            "it refuses the TLS connection ({alert:?}); give a client certificate and key of an \
-             authority that it trusts"
-        ),
+        rustls::Error::AlertReceived(_) => refused(&error.to_string()),
         rustls::Error::InvalidMessage(_) => {
             "it does not speak TLS; write http:// for it, or switch TLS on there".to_owned()
         }
@@ -244,7 +256,10 @@ mod tests {
         check(io::Error::other(io::Error::other(unknown)), "not trusted");
         let end = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
         check(end, "TLS is spoken by both sides");
+        check(io::Error::new(io::ErrorKind::BrokenPipe, "closed"), "the client certificate");
         let alert = rustls::AlertDescription::BadCertificate;
-        check(io::Error::other(rustls::Error::AlertReceived(alert)), "client certificate");
+        let alert = rustls::Error::AlertReceived(alert);
+        check(io::Error::other(alert.to_string()), "client certificate");
+        check(io::Error::other(alert), "client certificate");
     }
 }
