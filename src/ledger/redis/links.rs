@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::dial::Dialer;
 use super::facts::{Facts, rights};
 use super::keys::Keys;
-use super::link::{Fault, Link, Quorum};
+use super::link::{Behind, Fault, Link, Quorum};
 use super::script::{Answer, CONFIRM, JUDGE, Script, Status};
 use super::settings::Settings;
 use super::standing::{Standing, call, lock};
@@ -114,9 +114,9 @@ impl Links {
         args: &[Vec<u8>],
     ) -> Result<Answer, Unavailable> {
         let until = Instant::now() + self.settings.timeout;
-        let mut result = self.run(&self.asks, script, keys, args, None, until).await;
+        let mut result = self.run(&self.asks, script, keys, args, Behind::Role, until).await;
         if result.is_err() && Instant::now() < until {
-            result = self.run(&self.asks, script, keys, args, None, until).await;
+            result = self.run(&self.asks, script, keys, args, Behind::Role, until).await;
         }
         result.map(|(answer, _)| answer).map_err(|fault| Unavailable(fault.why().to_owned()))
     }
@@ -130,22 +130,49 @@ impl Links {
         args: &[Vec<u8>],
     ) -> Result<Answer, Fault> {
         let until = Instant::now() + self.settings.timeout;
-        let slot = &self.changes[self.next.fetch_add(1, Ordering::Relaxed) % self.changes.len()];
         let quorum = self.quorum();
-        let (answer, count) = self.run(slot, script, keys, args, quorum, until).await?;
-        if let Some(quorum) = quorum
-            && answer.made > 0
-            && count < quorum.replicas
-        {
-            return Err(Fault::Unknown(format!(
+        let behind = quorum.map_or(Behind::Nothing, Behind::Wait);
+        let (answer, count) = self.run(self.turn(), script, keys, args, behind, until).await?;
+        if answer.made > 0 {
+            self.suffices(count)?;
+        }
+        self.standing.acknowledge(&answer);
+        Ok(answer)
+    }
+
+    /// Runs a script that reads, and that writes a little when its argument is 1. What is read is
+    /// what was acknowledged: a primary that was cut off from its replicas, and perhaps is none
+    /// any more, has its own changes, which are as good as lost, and sessions that go on elsewhere.
+    pub(super) async fn read(
+        &self,
+        script: &Script,
+        keys: &[String],
+    ) -> Result<Answer, Unavailable> {
+        let Some(quorum) = self.quorum() else {
+            return self.ask(script, keys, &[b"0".to_vec()]).await;
+        };
+        let until = Instant::now() + self.settings.timeout;
+        let behind = Behind::Wait(quorum);
+        let read = self.run(self.turn(), script, keys, &[b"1".to_vec()], behind, until).await;
+        let read = read.and_then(|(answer, count)| self.suffices(count).map(|()| answer));
+        read.map_err(|fault| Unavailable(fault.why().to_owned()))
+    }
+
+    /// Whether so many replicas that have acknowledged something are enough.
+    fn suffices(&self, count: u32) -> Result<(), Fault> {
+        match self.quorum() {
+            Some(quorum) if count < quorum.replicas => Err(Fault::Unknown(format!(
                 "{count} of the {} replicas asked for have acknowledged it within {} ms: see that \
                  the replicas of Redis are up, and wait_replicas and wait_timeout of [ledger.redis]",
                 quorum.replicas,
                 quorum.within.as_millis()
-            )));
+            ))),
+            _ => Ok(()),
         }
-        self.standing.acknowledge(&answer);
-        Ok(answer)
+    }
+
+    fn turn(&self) -> &Slot {
+        &self.changes[self.next.fetch_add(1, Ordering::Relaxed) % self.changes.len()]
     }
 
     async fn run(
@@ -154,14 +181,16 @@ impl Links {
         script: &Script,
         keys: &[String],
         args: &[Vec<u8>],
-        quorum: Option<Quorum>,
+        behind: Behind,
         until: Instant,
     ) -> Result<(Answer, u32), Fault> {
-        let link = match timeout_at(until, self.take(slot)).await {
-            Ok(link) => link.map_err(Fault::NotDone)?,
-            Err(_) => return Err(Fault::NotDone("Redis takes no connection in time".to_owned())),
+        let late = || Err("Redis takes no connection in time".to_owned());
+        let link = match timeout_at(until, self.take(slot)).await.unwrap_or_else(|_| late()) {
+            Ok(link) => link,
+            // With the Sentinels away, what is open goes on.
+            Err(why) => self.beside().ok_or(Fault::NotDone(why))?,
         };
-        self.run_on(&link, script, keys, args, quorum, until).await
+        self.run_on(&link, script, keys, args, behind, until).await
     }
 
     /// On that connection, with what every script is told first.
@@ -171,13 +200,13 @@ impl Links {
         script: &Script,
         keys: &[String],
         args: &[Vec<u8>],
-        quorum: Option<Quorum>,
+        behind: Behind,
         until: Instant,
     ) -> Result<(Answer, u32), Fault> {
         let mut first = self.standing.args(LOG_MAX);
         first.extend_from_slice(args);
         let call = call(self.keys.fixed(), keys, first);
-        let result = link.run(script, &call, quorum, until).await;
+        let result = link.run(script, &call, behind, until).await;
         let (answer, count) = result.map_err(|fault| match fault {
             Fault::NotDone(why) => Fault::NotDone(self.mend(&link.at, &why)),
             Fault::Unknown(why) => Fault::Unknown(self.mend(&link.at, &why)),
@@ -230,6 +259,14 @@ impl Links {
         }
     }
 
+    /// Any connection for changes that is open.
+    fn beside(&self) -> Option<Arc<Link>> {
+        self.changes.iter().find_map(|slot| {
+            let held = slot.0.try_lock().ok()?;
+            held.link.clone().filter(|link| self.is_usable(link))
+        })
+    }
+
     /// A connection to the primary, judged.
     pub(super) async fn open(&self, purpose: Purpose) -> Result<Judged, String> {
         let mut link = self.dialer.primary("palisade-ledger").await?;
@@ -255,7 +292,8 @@ impl Links {
     pub(super) async fn recheck(&self) -> Result<(), String> {
         let link = self.take(&self.asks).await?;
         let facts = self.facts(&link).await?;
-        facts.judge(&link.at, &self.settings)?;
+        let about = facts.judge(&link.at, &self.settings)?;
+        lock(&self.seen).about = about;
         self.judge(&link, &facts, Purpose::Look).await.map(|_| ())
     }
 
@@ -266,16 +304,11 @@ impl Links {
         let highest = self.standing.highest().to_string();
         let args = [highest, facts.history().to_owned(), GAP.to_string()].map(String::into_bytes);
         let until = Instant::now() + self.settings.timeout;
-        let confirmed = self.run_on(&link, &CONFIRM, &[], &args, self.quorum(), until).await;
+        let behind = self.quorum().map_or(Behind::Nothing, Behind::Wait);
+        let confirmed = self.run_on(&link, &CONFIRM, &[], &args, behind, until).await;
         let (_, count) = confirmed.map_err(|fault| Unavailable(fault.why().to_owned()))?;
-        match self.quorum() {
-            Some(quorum) if count < quorum.replicas => Err(Unavailable(format!(
-                "it is confirmed, but only {count} replicas of Redis have it; confirm again when \
-                 {} are up",
-                quorum.replicas
-            ))),
-            _ => Ok(()),
-        }
+        let again = |fault: Fault| Unavailable(format!("{}; then confirm again", fault.why()));
+        self.suffices(count).map_err(again)
     }
 
     async fn facts(&self, link: &Link) -> Result<Facts, String> {
@@ -312,7 +345,7 @@ impl Links {
             .map(String::into_bytes);
             let until = Instant::now() + self.settings.timeout;
             let keys = [self.keys.sessions()];
-            let judged = self.run_on(link, &JUDGE, &keys, &args, None, until).await;
+            let judged = self.run_on(link, &JUDGE, &keys, &args, Behind::Nothing, until).await;
             let (answer, _) = judged.map_err(|fault| fault.why().to_owned())?;
             if answer.status == Status::Done {
                 let has_missed = answer.rest.first().is_some_and(is_missed);

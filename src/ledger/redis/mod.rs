@@ -13,7 +13,16 @@
 //! | `log` | stream: the feed, `by TAG` and then `row R text T`, `session S about A` or `gone S` |
 //! | `seen` | sorted set: for each process the latest change that it has made |
 //! | `frozen` | why nothing may be raised; not there when all is well |
-//! | `origin` | hash: `replid`, the replication id under which the ledger was last seen to be whole, and `confirmed`, the generation at which an operator last confirmed |
+//! | `origin` | hash: `replid`, the replication id under which the ledger was last seen to be whole; `confirmed`, the generation at which an operator last confirmed; `reads`, which is counted so that replicas can acknowledge what is read |
+//!
+//! ```text
+//! redis-cli zrange 'palisade:v1:{NAMESPACE}:rows' 0 -1             # resources
+//! redis-cli hget 'palisade:v1:{NAMESPACE}:row:RESOURCE' text       # mark, holder, grants, history
+//! redis-cli zrange 'palisade:v1:{NAMESPACE}:sessions' 0 -1         # sessions
+//! redis-cli pttl 'palisade:v1:{NAMESPACE}:session:r1#7'            # how long one lives, in ms
+//! redis-cli get 'palisade:v1:{NAMESPACE}:frozen'                   # why nothing may be raised
+//! redis-cli xrevrange 'palisade:v1:{NAMESPACE}:log' + - count 10   # the latest changes
+//! ```
 //!
 //! **How a loss is noticed.** A process remembers the newest change of its own that was
 //! acknowledged, and says so with every call: a server on which `seen` does not show it has lost
@@ -75,8 +84,17 @@ impl Redis {
     /// Reads the files for TLS; blocking. Nothing is asked of Redis.
     ///
     /// # Errors
-    /// When they cannot be read, or there is no randomness.
+    /// When they cannot be read, the namespace would not be one, or there is no randomness.
     pub fn new(settings: Settings) -> Result<Self, Unavailable> {
+        // Braces end the hash tag, the others are patterns of an ACL.
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || "{}*?[]\\".contains(c);
+        if settings.namespace.is_empty() || settings.namespace.contains(is_odd) {
+            return Err(Unavailable(format!(
+                "{:?} is no namespace: give [ledger.redis] one of letters, digits, '-', '_', '.' \
+                 and '/'",
+                settings.namespace
+            )));
+        }
         let mut random = [0; 8];
         aws_lc_rs::rand::fill(&mut random)
             .map_err(|_| Unavailable("the system gives no random bytes".to_owned()))?;
@@ -129,7 +147,7 @@ impl Redis {
     }
 
     async fn read(&self, resource: &Resource) -> Result<Option<Stored>, Unavailable> {
-        let answer = self.links.ask(&script::READ, &[self.links.keys.row(resource)], &[]).await?;
+        let answer = self.links.read(&script::READ, &[self.links.keys.row(resource)]).await?;
         Ok(feed::stored(&answer.rest))
     }
 
@@ -229,7 +247,7 @@ impl Store for Redis {
     fn sessions(&self) -> Pending<'_, Result<Vec<Session>, Unavailable>> {
         Box::pin(async {
             let keys = [self.links.keys.sessions()];
-            let answer = self.links.ask(&script::SESSIONS, &keys, &[]).await?;
+            let answer = self.links.read(&script::SESSIONS, &keys).await?;
             Ok(feed::sessions(&answer.rest))
         })
     }

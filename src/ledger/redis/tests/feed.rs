@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rig::{Feed, Server, begun, done, ledger, resource, settings, swap};
 use crate::ledger::redis::Settings;
-use crate::ledger::replicated::store::{Event, Store, Stored};
+use crate::ledger::replicated::store::{Event, Store, Stored, Swapped};
 
 fn row(name: &str, version: u64, text: &str) -> Event {
     let stored = Stored { text: text.as_bytes().to_vec(), version };
@@ -55,6 +55,11 @@ async fn what_was_trimmed_was_missed() {
     let first = feed.next().await;
     assert_eq!(first, Event::Missed);
     ledger.frozen().expect("nothing is lost");
+    // One that knows only where it was.
+    let mut other = Feed::resume(&self::ledger(settings(&server)), Some(at));
+    assert_eq!(other.next().await, Event::Missed);
+    assert_eq!(other.next().await, row("a", last, "3"));
+    assert_eq!(other.next().await, Event::Position(last));
     let next = done(swap(&ledger, &session, "b", 0, "4").await);
     while feed.news().await != row("b", next, "4") {}
     // One that was not there for it, and has the last change but that.
@@ -62,6 +67,32 @@ async fn what_was_trimmed_was_missed() {
     let mut feed = Feed::resume(&ledger, Some(last));
     assert_eq!(feed.next().await, Event::Missed);
     assert_eq!(feed.next().await, Event::Position(next));
+    ledger.frozen().expect("nothing is lost");
+}
+
+/// What counts is the change itself, not how many there have been.
+#[tokio::test]
+async fn what_was_told_and_is_not_there_any_more_was_lost() {
+    let server = Server::durable();
+    let (one, session) = begun(settings(&server), "r1").await;
+    let watcher = ledger(settings(&server));
+    let (mut feed, _) = Feed::follow(&watcher).await;
+    let at = done(swap(&one, &session, "a", 0, "1").await);
+    while feed.next().await != Event::Position(at) {}
+    drop(feed);
+    drop(one);
+    server.ask(&["FLUSHALL"]);
+    let (two, session) = begun(settings(&server), "r2").await;
+    for number in 0..=at {
+        done(swap(&two, &session, &format!("b{number}"), 0, "1").await);
+    }
+    two.frozen().expect("it has lost nothing");
+    let mut feed = Feed::resume(&watcher, Some(at));
+    assert_eq!(feed.next().await, Event::Missed);
+    watcher.frozen().expect_err("it has");
+    let swapped = swap(&two, &session, "c", 0, "1").await;
+    assert!(matches!(swapped, Swapped::Failed(_)), "{swapped:?}");
+    two.frozen().expect_err("it is told");
 }
 
 #[tokio::test]
