@@ -87,7 +87,7 @@ async fn a_keepalive_counts_from_when_it_was_sent() {
     let settings = Settings { timeout: Duration::from_secs(5), ..short() };
     let (ledger, wire) = process_with(&world, settings).await;
     let mut news = ledger.news().unwrap();
-    wire.set(|faults| faults.delay = short().admits_for() * 8 / 10);
+    wire.set(|faults| faults.delay = short().admits_for() * 6 / 10);
     told(&mut news, "the end", is("suspended")).await;
     wire.set(|faults| faults.delay = Duration::ZERO);
     told(&mut news, "the end of connections", is("hang up")).await;
@@ -109,7 +109,11 @@ async fn a_session_is_lost_once_however_many_changes_tell_it() {
     for outcome in raises.await {
         assert_eq!(outcome, RaiseOutcome::Failed);
     }
-    told(&mut news, "the end", is("suspended")).await;
+    // Long before a keepalive would find it.
+    let soon = Duration::from_secs(8);
+    assert!(soon < crate::ledger::contract::replicas::settings("r1").keepalive_interval());
+    let end = told(&mut news, "the end", is("suspended"));
+    tokio::time::timeout(soon, end).await.expect("a refused change tells it");
     told(&mut news, "the end of connections", is("hang up")).await;
     told(&mut news, "the new session", is("resumed")).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
