@@ -137,7 +137,7 @@ fn is_suspended(news: News) -> Option<()> {
 }
 
 fn is_hang_up(news: News) -> Option<()> {
-    matches!(news, News::HangUp).then_some(())
+    matches!(news, News::HangUp(_)).then_some(())
 }
 
 fn is_resumed(news: News) -> Option<()> {

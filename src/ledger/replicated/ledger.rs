@@ -120,6 +120,7 @@ impl Ledger for Replicated {
     }
 
     fn news(&self) -> Option<mpsc::Receiver<News>> {
+        self.shared.transitions.listen();
         self.news.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

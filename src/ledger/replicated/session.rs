@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::news::Transition;
 use super::peers::About;
 use super::shared::Shared;
@@ -18,6 +20,8 @@ use crate::ledger::metrics::Operation;
 /// How long the keeper sleeps at most before it looks at the clock: timers of the runtime stand
 /// still while the machine is suspended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Between looks whether the gate has hung up.
+const HANG_UP_PAUSE: Duration = Duration::from_millis(2);
 /// A look that comes later than this, or than a keepalive is due, was kept from it.
 const FREEZE_MIN: Duration = Duration::from_secs(1);
 /// Between attempts to begin a session, at first and at most.
@@ -28,7 +32,10 @@ const RENEWAL_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Why a session is not relied on any more.
 struct Loss {
     why: String,
-    /// The store itself says so, or it is long over: nothing is waited for.
+    /// Its time is over: nothing is waited for.
+    is_late: bool,
+    /// The store itself says that it is over. Time alone does not: a keepalive whose answer was
+    /// lost has prolonged it there.
     is_over: bool,
 }
 
@@ -46,7 +53,7 @@ impl Keeper {
     /// Keeps a session alive, and begins a new one when it is over, until the ledger is closed.
     pub(super) async fn keep(mut self) {
         loop {
-            let Loss { why, is_over } = self.live().await;
+            let Loss { why, is_late, is_over } = self.live().await;
             let shared = Arc::clone(&self.shared);
             shared.suspend(&why);
             shared.transitions.push(Transition::Suspended);
@@ -58,12 +65,17 @@ impl Keeper {
             if shared.is_ending() {
                 return; // What could not be given up stays.
             }
-            if !is_over {
+            if !is_late {
                 self.sleep_until(self.sent + shared.settings.hangs_up_after()).await;
             }
-            shared.transitions.push(Transition::HangUp);
-            if !is_over {
+            let carried_out = CancellationToken::new();
+            shared.transitions.push(Transition::HangUp(carried_out.clone().drop_guard()));
+            if !is_late {
                 self.sleep_until(self.sent + shared.settings.ttl).await;
+            }
+            // Where nobody listens there is nothing to carry out.
+            while shared.transitions.is_heard() && !carried_out.is_cancelled() {
+                self.sleep_until(Moment::now() + HANG_UP_PAUSE).await;
             }
             self.renew(is_over).await;
             shared.transitions.push(Transition::Resumed);
@@ -94,8 +106,15 @@ impl Keeper {
             due = sent + interval;
             match kept.and_then(|kept| kept) {
                 Ok(Kept::Alive) => {
+                    let before = self.sent + shared.settings.admits_for();
                     self.sent = sent;
                     shared.is_kept(sent);
+                    // Looked at after the lease was set: whoever found it out before has suspended
+                    // itself, and has to be told of a session that goes on.
+                    if Moment::now() >= before {
+                        let why = "a keepalive was answered too late".into();
+                        return Loss { why, is_late: false, is_over: false };
+                    }
                     shared.expect_echo(beat, sent);
                 }
                 Ok(Kept::Gone) => return gone("the ledger has dropped it"),
@@ -127,7 +146,7 @@ impl Keeper {
             }
             if now >= suspends {
                 let why = "no keepalive has succeeded for too long".into();
-                return Some(Loss { why, is_over: false });
+                return Some(Loss { why, is_late: false, is_over: false });
             }
             if now >= due {
                 return None;
@@ -207,5 +226,5 @@ impl Keeper {
 }
 
 fn gone(why: &str) -> Loss {
-    Loss { why: why.into(), is_over: true }
+    Loss { why: why.into(), is_late: true, is_over: true }
 }

@@ -178,17 +178,9 @@ pub fn time(at: SystemTime) -> String {
     format!("{at:.3}")
 }
 
-/// Marks have counters of 0 where no writer's token has: in a row that was never raised, and after
-/// the source of tokens was reset (`1.0`).
+/// Also a mark that no writer can bring: 0 of a row that was never raised, `1.0` after a reset.
 fn token(text: &str) -> Result<Token, TextError> {
-    let of_reset = || match text.split_once('.') {
-        Some((incarnation, "0")) => format!("{incarnation}.1").parse().ok(),
-        _ => (text == "0").then_some(Token::ZERO),
-    };
-    match of_reset() {
-        Some(token) => Ok(Token::new(token.incarnation(), 0)),
-        None => text.parse().map_err(|error| TextError::Damaged(format!("`{text:.40}`: {error}"))),
-    }
+    Token::recorded(text).map_err(|error| TextError::Damaged(format!("`{text:.40}`: {error}")))
 }
 
 fn damaged(error: impl std::fmt::Display) -> TextError {

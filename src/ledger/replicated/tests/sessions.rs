@@ -25,7 +25,7 @@ fn is(wanted: &'static str) -> impl FnMut(News) -> Option<Instant> {
     move |news| {
         let name = match news {
             News::Suspended => "suspended",
-            News::HangUp => "hang up",
+            News::HangUp(_) => "hang up",
             News::Resumed => "resumed",
             News::Row { .. } => return None,
         };
@@ -94,6 +94,27 @@ async fn a_keepalive_counts_from_when_it_was_sent() {
     told(&mut news, "the new session", is("resumed")).await;
 }
 
+/// What was admitted under the old session must not pass for the new one's.
+#[tokio::test]
+async fn no_new_session_is_relied_on_before_the_gate_has_hung_up() {
+    let world = World::new();
+    let (ledger, wire) = process_with(&world, short()).await;
+    let mut news = ledger.news().unwrap();
+    let before = ledger.session().unwrap();
+    wire.ended(&before);
+    let carried_out = told(&mut news, "the end of connections", |news| match news {
+        News::HangUp(carried_out) => Some(carried_out),
+        _ => None,
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(!ledger.lease().admits());
+    assert_eq!(ledger.session().unwrap(), before);
+    drop(carried_out);
+    told(&mut news, "the new session", is("resumed")).await;
+    until("the lease", async || ledger.lease().admits()).await;
+}
+
 #[tokio::test]
 async fn a_session_is_lost_once_however_many_changes_tell_it() {
     let world = World::new();
@@ -153,7 +174,7 @@ async fn news_that_nobody_takes_is_kept_short_and_in_turn() {
     while let Ok(Some(told)) = tokio::time::timeout(Duration::from_millis(50), news.recv()).await {
         names.push(match told {
             News::Suspended => 0,
-            News::HangUp => 1,
+            News::HangUp(_) => 1,
             News::Resumed => 2,
             News::Row { .. } => continue,
         });
