@@ -49,7 +49,10 @@ pub(super) async fn follow(mut news: mpsc::Receiver<News>, shared: Arc<Shared>, 
                 None => {}
             },
             News::Suspended => table.each(|cell| carry_out(cell, cell.suspend())),
-            News::HangUp => table.each(Cell::hang_up),
+            News::HangUp(carried_out) => {
+                table.each(Cell::hang_up);
+                drop(carried_out);
+            }
             News::Resumed => table.each(|cell| carry_out(cell, cell.resume())),
         }
     }

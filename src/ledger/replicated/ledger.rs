@@ -100,12 +100,14 @@ impl Ledger for Replicated {
             if !seen.kept.row.grants.contains_key(dead) {
                 return true;
             }
-            match self.judged(vec![dead.clone()]).await {
-                Ok(judged) if judged.iter().all(|behind| behind.gone.is_some()) => {
-                    self.done(resource, Change::Bury { dead }).await
-                }
-                _ => false,
+            // Asked anew each time: what is remembered is for waiting, not for this.
+            let Ok(alive) = self.census.take(&self.shared).await else { return false };
+            if alive.iter().any(|alive| alive.id == *dead) {
+                self.shared.peers().is_alive(dead);
+                return false;
             }
+            self.shared.peers().is_gone(dead);
+            self.done(resource, Change::Bury { dead }).await
         })
     }
 
@@ -118,6 +120,7 @@ impl Ledger for Replicated {
     }
 
     fn news(&self) -> Option<mpsc::Receiver<News>> {
+        self.shared.transitions.listen();
         self.news.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
