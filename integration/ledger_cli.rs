@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::operators::{assert_told, is_of_shared_ledger};
-use crate::rig::{Options, Process, Rig, free_address, palisade, run};
+use crate::rig::{Options, Process, Rig, eventually, free_address, palisade, run};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -18,7 +18,38 @@ struct Places {
     etcd: SocketAddr,
     redis: SocketAddr,
     embedded: String,
-    _servers: [Process; 2],
+    redis_process: Process,
+    _etcd_process: Process,
+}
+
+/// A Redis that syncs every change.
+fn start_redis(at: SocketAddr, dir: &Path) -> Process {
+    let mut command = Command::new("redis-server");
+    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+    command.args(["--appendfsync", "always", "--port"]).arg(at.port().to_string());
+    command.arg("--dir").arg(dir.join("redis"));
+    let process = Process::start(&mut command, "redis-server", dir);
+    listens(at);
+    process
+}
+
+fn listens(address: SocketAddr) {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(begun.elapsed() < DEADLINE, "nobody listens at {address}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        match path.is_dir() {
+            true => copy(&path, &to.join(name)),
+            false => drop(std::fs::copy(&path, to.join(name)).unwrap()),
+        }
+    }
 }
 
 impl Places {
@@ -42,24 +73,15 @@ impl Places {
         ] {
             command.arg(option).arg(value);
         }
-        let etcd_process = Process::start(&mut command, "etcd", rig.dir());
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
-        command.args(["--appendfsync", "always", "--port"]).arg(redis.port().to_string());
-        command.arg("--dir").arg(data("redis"));
-        let redis_process = Process::start(&mut command, "redis-server", rig.dir());
-        for address in [etcd, redis] {
-            let begun = Instant::now();
-            while TcpStream::connect(address).is_err() {
-                assert!(begun.elapsed() < DEADLINE, "nobody listens at {address}");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
+        let _etcd_process = Process::start(&mut command, "etcd", rig.dir());
+        data("redis");
+        let redis_process = start_redis(redis, rig.dir());
+        listens(etcd);
         let text = std::fs::read_to_string(rig.config()).unwrap();
         let (_, rest) = text.split_once("[ledger.embedded]").unwrap();
         let (table, _) = rest.split_once("\n\n").unwrap();
         let embedded = format!("[ledger.embedded]{table}");
-        Self { rig, etcd, redis, embedded, _servers: [etcd_process, redis_process] }
+        Self { rig, etcd, redis, embedded, redis_process, _etcd_process }
     }
 
     /// The table of a ledger, and how it takes part.
@@ -254,6 +276,58 @@ async fn many_marks_and_files_that_are_not_whole() {
         places.bad(&["export", "--output", &format!("{kind}.out")], kind, "is there already");
     }
     places.bad(&["verify", "none.jsonl"], "etcd", "cannot read none.jsonl");
+}
+
+/// An older copy of the ledger's data stands for a failover that lost some.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_lost_something_is_frozen_until_an_operator_confirms() {
+    let mut places = Places::start().await;
+    assert!(places.rig.palisade().end().success());
+    std::fs::copy(places.config("redis"), places.rig.config()).unwrap();
+    places.rig.run().await;
+    let put = async |places: &Places, who: &str, token: u64| {
+        let client = places.rig.client(who).token(token);
+        client.put("/fenced/one/x", "x").await.status.as_u16()
+    };
+    assert_eq!(put(&places, "leader-a", 33).await, 200);
+    let (data, older) = (places.rig.dir().join("redis"), places.rig.dir().join("older"));
+    copy(&data, &older);
+    assert_eq!(put(&places, "leader-b", 34).await, 200);
+    places.good(&["export", "--output", "marks.jsonl"], "redis");
+    places.redis_process.kill();
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&older, &data);
+    places.redis_process = start_redis(places.redis, places.rig.dir());
+
+    let detail = async |places: &Places| {
+        let answer = places.rig.operator("leader-a").get("/api/replicas").await.json();
+        answer["condition"].as_str().unwrap().to_owned()
+    };
+    eventually("the loss is noticed", async || detail(&places).await == "frozen").await;
+    let answer = places.rig.operator("leader-a").get("/readyz").await;
+    let text = answer.text();
+    assert!(answer.status.is_success() && text.contains("palisade ledger confirm"), "{text}");
+    assert_eq!(put(&places, "leader-a", 40).await, 503, "nobody takes over");
+    places.bad(&["import", "marks.jsonl"], "redis", "has lost changes");
+
+    let confirm = |reason: &str| {
+        let mut command = palisade();
+        command.args(["ledger", "confirm", "--reason", reason, "--admin"]);
+        command.arg(format!("http://{}", places.rig.admin));
+        run(command, places.rig.dir())
+    };
+    let (status, said) = confirm(" ");
+    assert!(!status.success() && said.contains("a confirmation needs a reason"), "{said}");
+    let (status, said) = confirm("an older copy was put back");
+    assert!(status.success() && said.contains("confirmed: takeovers go on"), "{said}");
+    eventually("it serves", async || detail(&places).await == "serving").await;
+    places.good(&["import", "marks.jsonl"], "redis");
+    places.good(&["verify", "marks.jsonl"], "redis");
+    assert_eq!(put(&places, "leader-a", 33).await, 412, "the mark is back");
+    eventually("somebody takes over", async || put(&places, "leader-a", 40).await == 200).await;
+    let audit = places.rig.audit();
+    let line = audit.iter().find(|line| line["event"] == "confirm").unwrap();
+    assert_eq!(line["detail"]["reason"], "an older copy was put back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
