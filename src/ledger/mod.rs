@@ -171,6 +171,14 @@ pub trait Ledger: Send + Sync + 'static {
         Box::pin(async { true })
     }
 
+    /// The same, if the mark is still at that token; true, too, when it is not, and then nothing was
+    /// done. For a resource without a fence in memory: one that is made meanwhile takes its grant
+    /// at that mark, and has nothing below it.
+    fn release_at<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool> {
+        let _ = at;
+        self.release(resource)
+    }
+
     /// The sessions of other processes with a grant below a token, from the ledger itself.
     fn behind<'a>(
         &'a self,

@@ -72,7 +72,11 @@ impl Ledger for Replicated {
     }
 
     fn release<'a>(&'a self, resource: &'a Resource) -> Pending<'a, bool> {
-        Box::pin(async move { self.done(resource, Change::Release).await })
+        Box::pin(async move { self.done(resource, Change::Release { at: None }).await })
+    }
+
+    fn release_at<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool> {
+        Box::pin(async move { self.done(resource, Change::Release { at: Some(at) }).await })
     }
 
     fn behind<'a>(
