@@ -140,9 +140,8 @@ impl Keeper {
             let settings = &shared.settings;
             let suspends = self.sent + settings.admits_for();
             if now >= self.sent + settings.ttl {
-                return Some(gone(
-                    "this process was frozen, or the ledger out of reach, for longer",
-                ));
+                let why = "this process was frozen, or the ledger out of reach, for longer".into();
+                return Some(Loss { why, is_late: true, is_over: false });
             }
             if now >= suspends {
                 let why = "no keepalive has succeeded for too long".into();
