@@ -1,6 +1,6 @@
 //! The small worlds of replicas, each explored to its end.
 
-use super::world::{Faults, Model, Store};
+use super::world::{Faults, Model};
 use crate::fence::model::search::{Explored, explore};
 use crate::fence::model::world::Request;
 
