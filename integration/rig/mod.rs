@@ -10,6 +10,7 @@ use tempfile::TempDir;
 mod certs;
 mod client;
 mod config;
+pub mod net;
 pub mod postgres;
 mod process;
 pub mod redis;
