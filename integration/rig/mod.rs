@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 mod certs;
 mod client;
+pub mod cluster;
 mod config;
 pub mod net;
 pub mod postgres;

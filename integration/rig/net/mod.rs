@@ -191,11 +191,17 @@ impl Net {
 
 impl Node {
     /// The same command on this machine. Its pid is that of the program itself.
-    pub fn command(&self, command: Command) -> Command {
-        let Some(space) = &self.space else { return command };
-        let mut inside = Command::new("nsenter");
-        inside.arg(format!("--net={}", space::path(space).display()));
-        inside.arg("--").arg(command.get_program()).args(command.get_args());
+    pub fn command(&self, command: &Command) -> Command {
+        let mut inside = match &self.space {
+            Some(space) => {
+                let mut inside = Command::new("nsenter");
+                inside.arg(format!("--net={}", space::path(space).display()));
+                inside.arg("--").arg(command.get_program());
+                inside
+            }
+            None => Command::new(command.get_program()),
+        };
+        inside.args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => inside.env(name, value),

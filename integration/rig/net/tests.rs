@@ -77,7 +77,7 @@ async fn a_namespace_is_a_machine_and_is_gone_afterwards() {
     assert!(answers(&mut stream, Duration::from_secs(5)).await);
     let mut command = std::process::Command::new("ip");
     command.args(["-4", "-o", "addr", "show", "dev", "eth0"]);
-    let said = a.command(command).output().unwrap();
+    let said = a.command(&command).output().unwrap();
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains(&a.ip.to_string()), "{said}");
     let paths: Vec<_> =

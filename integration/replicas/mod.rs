@@ -1,0 +1,3 @@
+//! Several Palisades with one ledger, each on a machine of its own.
+
+mod takeover;
