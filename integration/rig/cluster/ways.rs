@@ -1,8 +1,14 @@
 //! The ways to the replicas, for clients of each protocol.
 
+use std::time::{Duration, Instant};
+
 use super::{Behind, Cluster};
 use crate::rig::client::Client;
 use crate::rig::{Duplex, Reply, postgres, redis};
+
+/// How long whoever insists does so.
+const PATIENCE: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// A client of a replica, which shows the certificate of that name.
@@ -25,13 +31,13 @@ impl Cluster {
 
     /// Seals it, again and again as long as it may be tried again.
     pub async fn insist(&self, replica: usize, who: &str, token: u64, path: &str) -> Reply {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let reply = self.seal(replica, who, token, path).await;
-            if reply.status != 503 || std::time::Instant::now() > deadline {
+            if reply.status != 503 || Instant::now() > deadline {
                 return reply;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -73,6 +79,42 @@ impl Cluster {
         match wire.say(&format!("AUTH token={token},key={key} x")).await.as_str() {
             "OK" => Ok(wire),
             told => Err(told.to_owned()),
+        }
+    }
+
+    /// A session with PostgreSQL, asked for again and again as long as that may help.
+    pub async fn insist_pg(&self, replica: usize, who: &str, token: u64) -> postgres::Wire {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.pg(replica, who, token).await {
+                Ok(wire) => return wire,
+                Err(told) => {
+                    assert_ne!(told.code(), "PF001", "{told:?}");
+                    assert!(Instant::now() < deadline, "{told:?}");
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// A session with Redis, asked for again and again as long as that may help.
+    pub async fn insist_redis(
+        &self,
+        replica: usize,
+        who: &str,
+        token: u64,
+        key: &str,
+    ) -> redis::Wire {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.redis(replica, who, token, key).await {
+                Ok(wire) => return wire,
+                Err(told) => {
+                    assert!(!told.starts_with("-FENCED"), "{told}");
+                    assert!(Instant::now() < deadline, "{told}");
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
