@@ -11,11 +11,14 @@ mod completions;
 mod demo;
 mod explain;
 mod health;
+mod ledger;
 mod manual;
+mod replicas;
 mod resources;
 mod run;
 mod store;
 mod supervisor;
+mod text;
 
 /// A reverse proxy that refuses the writes of stale leaders before they reach the store.
 #[derive(Debug, Parser)]
@@ -39,9 +42,13 @@ enum Command {
     Explain(explain::Args),
     /// Ask a running Palisade whether it is ready; for container health checks.
     Health(health::Args),
+    /// Move marks from one ledger to another, and let takeovers go on after a ledger has lost some.
+    Ledger(ledger::Args),
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(manual::Args),
+    /// List the replicas that share a ledger, and how the ledger is.
+    Replicas(replicas::Args),
     /// List, show, seal and reset resources of a running Palisade.
     Resources(resources::Args),
     /// Serve.
@@ -60,7 +67,9 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Health(args) => health::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Manual(args) => manual::run(args),
+        Command::Replicas(args) => replicas::run(args),
         Command::Resources(args) => resources::run(args),
         Command::Run(args) => run::run(args),
         Command::Store(args) => store::run(args),

@@ -58,6 +58,9 @@ pub struct Entry {
 /// How many raises of a resource are kept for people to read.
 pub const HISTORY_MAX: usize = 8;
 
+/// The longest name of a holder, in bytes. Longer ones are not raised to.
+pub const HOLDER_LEN_MAX_BYTES: usize = 4096;
+
 /// A session of another process with a grant that somebody waits for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Behind {

@@ -191,20 +191,23 @@ fn valid(before: &str, page: &str) {
 
 #[test]
 fn the_example_has_every_key_and_no_other() {
-    // An alternative is a comment without a space behind its `#`.
-    let text: String = EXAMPLE
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
+    let text = with_alternatives();
     let table = DeTable::parse(&text).expect("TOML");
     let mut seen = BTreeSet::new();
     collect(table.get_ref(), &ROOT, "", &mut seen);
     let known: BTreeSet<_> = ROOT.paths("").into_iter().collect();
     assert!(known.len() > 60, "{known:?}");
     assert_eq!(seen, known);
+}
+
+/// The example with every alternative: a comment without a space behind its `#`.
+pub(super) fn with_alternatives() -> String {
+    let is_key = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let line = |line: &str| match line.strip_prefix('#').filter(|text| is_key(text)) {
+        Some(text) => format!("{text}\n"),
+        None => format!("{line}\n"),
+    };
+    EXAMPLE.lines().map(line).collect()
 }
 
 /// The keys of a table in the form of [`Schema::paths`].
