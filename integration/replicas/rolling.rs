@@ -86,7 +86,7 @@ async fn from_one_replica_to_three_and_back() {
     cluster.replicas[1].run().await;
     cluster.replicas[2].run().await;
     let listed = |cluster: &Cluster, replica: usize| {
-        let (is_good, said) = cluster.replicas[replica].cli(&["replicas"]);
+        let (is_good, said) = cluster.replicas[replica].ask(&["replicas"]);
         assert!(is_good, "{said}");
         ["r1", "r2", "r3"].map(|name| said.contains(&format!("{name}#")))
     };
@@ -115,7 +115,7 @@ async fn a_replica_is_listed_until_its_session_is_over() {
     let put = cluster.client(2, "leader-a").token(33).put("/fenced/x/a", "a").await;
     assert_eq!(put.status, 200, "{}", put.text());
     let replicas = async |cluster: &Cluster| {
-        let reply = cluster.replicas[0].operator().get("/api/v1/replicas").await;
+        let reply = cluster.replicas[0].operator().get("/api/replicas").await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.text()
     };
@@ -126,6 +126,6 @@ async fn a_replica_is_listed_until_its_session_is_over() {
     within(PATIENCE, "it is gone", async || !replicas(&cluster).await.contains(&dead)).await;
     // It comes back as somebody else.
     cluster.replicas[2].run().await;
-    let (is_good, said) = cluster.replicas[0].cli(&["replicas"]);
+    let (is_good, said) = cluster.replicas[0].ask(&["replicas"]);
     assert!(is_good && said.contains("r3#") && !said.contains(&format!("{dead} ")), "{said}");
 }

@@ -126,6 +126,7 @@ impl Cluster {
         }
         let net = Net::new(&names, wish.seed);
         let certs = Certs::issue(dir.path());
+        certs.renew_server_for(&REPLICAS.map(|name| net.node(name).ip.to_string()));
         let ledger = match wish.ledger {
             Shared::Etcd => Ledger::Etcd(Etcd::start(&net, dir.path()).await),
             Shared::Redis => {

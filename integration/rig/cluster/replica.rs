@@ -23,6 +23,8 @@ pub struct Replica {
     operator: Client,
     process: Option<Process>,
     config: PathBuf,
+    /// An operator's: authority, certificate, key.
+    papers: (PathBuf, PathBuf, PathBuf),
     dir: PathBuf,
 }
 
@@ -38,7 +40,8 @@ impl Replica {
         std::fs::write(&config, text(cluster, &place)).unwrap();
         let (chain, key) = cluster.certs.of("leader-a");
         let operator = Client::mtls(admin, &cluster.certs.ca, &chain, &key);
-        Self { node, address, admin, operator, process: None, config, dir }
+        let papers = (cluster.certs.ca.clone(), chain, key);
+        Self { node, address, admin, operator, process: None, config, papers, dir }
     }
 
     /// Starts it (again), and waits until it is ready.
@@ -119,16 +122,13 @@ impl Replica {
         process
     }
 
-    /// A command of the program on its machine, with its configuration.
-    pub fn cli(&self, arguments: &[&str]) -> (bool, String) {
+    /// A command of the program that asks its admin listener.
+    pub fn ask(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = palisade();
-        command.args(arguments).arg("--config").arg(&self.config);
-        let (status, said) = run(self.node.command(&command), &self.dir);
+        let (ca, chain, key) = &self.papers;
+        command.args(arguments).arg("--admin").arg(format!("https://{}", self.admin));
+        command.arg("--ca").arg(ca).arg("--cert").arg(chain).arg("--key").arg(key);
+        let (status, said) = run(command, &self.dir);
         (status.success(), said)
-    }
-
-    /// Its configuration.
-    pub fn config(&self) -> &std::path::Path {
-        &self.config
     }
 }
