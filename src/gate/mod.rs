@@ -6,15 +6,16 @@
 //!
 //! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
 //! `admission` is the proof that a request carries, `table` finds the cell of a resource,
-//! `cell` is one fence with those who wait for it, `state` what its lock guards, `ended` why it is over
-//! for somebody. `others` follows
-//! the other replicas and waits for them, `remains` is what the dead ones leave in stores.
+//! `cell` is one fence with those who wait for it, `state` what its lock guards, `ended` why it is
+//! over for somebody. `membership` is the cell's part in what `others`, the other replicas, do;
+//! `remains` is what dead ones leave in stores.
 
 mod admission;
 mod bid;
 mod cell;
 mod driver;
 mod ended;
+mod membership;
 mod others;
 mod remains;
 mod state;

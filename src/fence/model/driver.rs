@@ -5,8 +5,7 @@ use super::safety::Broken;
 use super::step::Reply;
 use super::world::{Model, Pending, Phase, Wire, World};
 use crate::fence::{
-    Effect, Effects, Fate, Granted, Linger, Loaded, Mark, RaiseOutcome, Record, Refusal, Register,
-    Ticket,
+    Effect, Effects, Fate, Granted, Linger, Loaded, RaiseOutcome, Record, Refusal, Register, Ticket,
 };
 
 fn fence(world: &mut World) -> &mut Register {
