@@ -1,6 +1,6 @@
 //! The composition root: ledger, gate, listeners; wait; drain.
 
-mod ledger;
+pub mod ledger;
 mod listeners;
 mod serve;
 
@@ -114,7 +114,7 @@ pub struct Ended {
 pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running, StartError> {
     describe_metrics();
     let audit = Audit::open(config.audit.clone()).map_err(StartError::Audit)?;
-    let ledger = ledger::open(config.ledger.clone()).await?;
+    let ledger = ledger::open(&config.ledger).await?;
     if let Some(loses) = ledger.loses() {
         tracing::warn!("a failover of the ledger can lose marks: {loses}");
     }

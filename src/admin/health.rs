@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{Check, State, replicas};
-use crate::telemetry;
+use crate::{ledger, telemetry};
 
 /// `GET /readyz`.
 #[derive(Debug, Deserialize, Serialize)]
@@ -43,7 +43,7 @@ pub(super) async fn metrics(Extracted(state): Extracted<State>) -> Response {
     let condition = replicas::condition(&state.ledger.condition());
     for name in replicas::CONDITIONS {
         let is_so = f64::from(u8::from(name == condition));
-        metrics::gauge!(telemetry::LEDGER_CONDITION, "condition" => name).set(is_so);
+        metrics::gauge!(ledger::metrics::CONDITION, "condition" => name).set(is_so);
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
         .into_response()

@@ -86,10 +86,7 @@ impl Readiness {
         let check = |name: &str, ok, detail: String| Check { name: name.into(), ok, detail };
         let draining = self.shared.draining.load(Ordering::Acquire);
         let running = if draining { "shutting down" } else { "serving" };
-        let mut checks = vec![
-            of_ledger(ledger),
-            check("running", !draining, running.into()),
-        ];
+        let mut checks = vec![of_ledger(ledger), check("running", !draining, running.into())];
         for listener in self.listeners() {
             let name = format!("listener {}", listener.info.name);
             let ok = listener.down.is_none();
@@ -126,15 +123,21 @@ fn of_ledger(ledger: &dyn Ledger) -> Check {
         },
         Condition::OutOfReach { why, serves_for } => {
             let serves_for = Duration::from_secs(serves_for.as_secs());
-            (true, format!(
-                "out of reach: current holders are served for {serves_for:?} more, nobody can take \
+            (
+                true,
+                format!(
+                    "out of reach: current holders are served for {serves_for:?} more, nobody can take \
                  over ({why})"
-            ))
+                ),
+            )
         }
-        Condition::Frozen { why } => (true, format!(
-            "frozen: current holders are served, nobody can take over until an operator confirms \
+        Condition::Frozen { why } => (
+            true,
+            format!(
+                "frozen: current holders are served, nobody can take over until an operator confirms \
              with `palisade ledger confirm` ({why})"
-        )),
+            ),
+        ),
         Condition::Suspended { why } => {
             (false, format!("suspended: writes are refused, reads go on ({why})"))
         }

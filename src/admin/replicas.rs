@@ -25,9 +25,7 @@ pub(super) fn condition(condition: &Condition) -> &'static str {
     }
 }
 
-pub(super) async fn list(
-    Extracted(state): Extracted<State>,
-) -> Json<view::Replicas> {
+pub(super) async fn list(Extracted(state): Extracted<State>) -> Json<view::Replicas> {
     let ledger = &state.ledger;
     let checks = state.readiness.checks(&**ledger);
     let check = checks.into_iter().find(|check| check.name == "ledger");
@@ -56,7 +54,8 @@ pub(super) async fn confirm(
     check_origin(&headers)?;
     let asked: view::Confirmation = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-    let event = |event| Event { event, listener: Some("admin".into()), ..Event::by(&caller.peer()) };
+    let event =
+        |event| Event { event, listener: Some("admin".into()), ..Event::by(&caller.peer()) };
     check_operator(&state, &caller, "confirm", event("refused"))?;
     let reason = reason(&asked.reason)?;
     if reason.is_empty() {

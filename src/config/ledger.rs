@@ -130,9 +130,7 @@ pub(super) fn read<'a>(root: &Section<'a>) -> Read<'a> {
             session.check_whole_seconds();
             etcd::read(&section.table("etcd"), timeout).map(Box::new).map(Kind::Etcd)
         }
-        ["redis"] => {
-            redis::read(&section.table("redis"), timeout).map(Box::new).map(Kind::Redis)
-        }
+        ["redis"] => redis::read(&section.table("redis"), timeout).map(Box::new).map(Kind::Redis),
         _ => None,
     };
     Read { kind, session, is_shared }

@@ -16,10 +16,6 @@ pub const READY: &str = "palisade_ready";
 /// Gauge: 1 once the ledger can take no more raises.
 pub const LEDGER_FAILING: &str = "palisade_ledger_failing";
 
-/// Gauge by `condition`: 1 for the one that the ledger is in, `serving`, `out_of_reach`, `frozen`
-/// or `suspended`, and 0 for the others.
-pub const LEDGER_CONDITION: &str = "palisade_ledger_condition";
-
 /// How often the recorder has to be tended: histograms grow without bound between two upkeeps.
 pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -75,9 +71,5 @@ pub fn describe() {
     describe_gauge!(BUILD_INFO, "Always 1; the label is the version");
     describe_gauge!(READY, "1 while /readyz says yes");
     describe_gauge!(LEDGER_FAILING, "1 once the ledger can take no more raises");
-    describe_gauge!(
-        LEDGER_CONDITION,
-        "1 for the condition that the ledger is in: serving, out_of_reach, frozen or suspended"
-    );
     gate::describe();
 }

@@ -15,5 +15,5 @@ pub use gate::{GateMetrics, REASONS, RuleMetrics};
 pub use limit::RateLimit;
 pub use log::{LogError, LogFormat, LogSettings, init_log};
 pub use metrics::{
-    BUILD_INFO, LEDGER_CONDITION, LEDGER_FAILING, READY, UPKEEP_INTERVAL, describe, install_metrics, upkeep,
+    BUILD_INFO, LEDGER_FAILING, READY, UPKEEP_INTERVAL, describe, install_metrics, upkeep,
 };

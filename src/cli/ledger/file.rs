@@ -17,14 +17,12 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::fence::{Holder, Mark, Resource, Token};
-use crate::ledger::{HISTORY_MAX, Raised};
+use crate::ledger::{HISTORY_MAX, HOLDER_LEN_MAX_BYTES, Raised};
 
 const WHAT: &str = "marks";
 const FORMAT: u32 = 1;
 /// A line is no longer than that, in bytes: names and histories are bounded.
 const LINE_BYTES_MAX: u64 = 256 << 10;
-/// The longest name of a holder that any ledger takes, in bytes.
-const HOLDER_BYTES_MAX: usize = 4096;
 
 /// What is known of a resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,6 +129,7 @@ pub(super) struct Reader {
     number: u64,
     resources: u64,
     head: Head,
+    is_over: bool,
 }
 
 impl Reader {
@@ -141,9 +140,9 @@ impl Reader {
         let text = line(&mut lines, &name, 1)?.unwrap_or_default();
         let head: Head = match serde_json::from_str(&text) {
             Ok(head) => head,
-            Err(_) => bail!(
-                "{name}:1: this is no file of marks; `palisade ledger export` writes one"
-            ),
+            Err(_) => {
+                bail!("{name}:1: this is no file of marks; `palisade ledger export` writes one")
+            }
         };
         ensure!(head.palisade == WHAT, "{name}:1: this is no file of marks");
         ensure!(
@@ -152,11 +151,14 @@ impl Reader {
             head.format,
             head.version.escape_debug()
         );
-        Ok(Self { lines, name, number: 1, resources: 0, head })
+        Ok(Self { lines, name, number: 1, resources: 0, head, is_over: false })
     }
 
     /// The next one with the number of its line; `None` behind the last one.
     pub(super) fn next(&mut self) -> anyhow::Result<Option<(u64, Kept)>> {
+        if self.is_over {
+            return Ok(None);
+        }
         self.number += 1;
         let Self { name, number, .. } = self;
         let Some(text) = line(&mut self.lines, name, *number)? else {
@@ -175,6 +177,7 @@ impl Reader {
             );
             let rest = line(&mut self.lines, name, *number + 1)?;
             ensure!(rest.is_none(), "{name}:{}: there is something behind its end", *number + 1);
+            self.is_over = true;
             return Ok(None);
         }
         let kept = kept(&text).with_context(|| format!("{name}:{number}"))?;
@@ -202,7 +205,10 @@ fn line(lines: &mut impl BufRead, name: &str, number: u64) -> anyhow::Result<Opt
         return Ok(None);
     }
     // Half a line may be JSON, too: a number that lost its last digits.
-    ensure!(bytes.ends_with(b"\n"), "{name}:{number}: the line has no end, so the file was cut off");
+    ensure!(
+        bytes.ends_with(b"\n"),
+        "{name}:{number}: the line has no end, so the file was cut off"
+    );
     let text = String::from_utf8(bytes);
     text.map(Some).map_err(|_| anyhow::anyhow!("{name}:{number}: the line is not UTF-8"))
 }
@@ -212,10 +218,7 @@ fn kept(text: &str) -> anyhow::Result<Kept> {
     let resource = Resource::new(&row.resource)?;
     let mark = mark(&row.mark, &row.holder)?;
     ensure!(mark.token > Token::ZERO, "the mark is 0, which nobody can bring");
-    ensure!(
-        row.history.len() <= HISTORY_MAX,
-        "the history has more than {HISTORY_MAX} raises"
-    );
+    ensure!(row.history.len() <= HISTORY_MAX, "the history has more than {HISTORY_MAX} raises");
     let mut history = Vec::new();
     for raised in row.history {
         let Mark { token, holder } = self::mark(&raised.token, &raised.holder)?;
@@ -230,8 +233,8 @@ fn mark(token: &str, holder: &str) -> anyhow::Result<Mark> {
     let token = Token::recorded(token)?;
     ensure!(token.counter() <= Token::MAX.counter(), "the token {token} is too large");
     ensure!(
-        (1..=HOLDER_BYTES_MAX).contains(&holder.len()),
-        "a holder has from 1 to {HOLDER_BYTES_MAX} bytes"
+        (1..=HOLDER_LEN_MAX_BYTES).contains(&holder.len()),
+        "a holder has from 1 to {HOLDER_LEN_MAX_BYTES} bytes"
     );
     Ok(Mark { token, holder: Holder::new(holder) })
 }

@@ -43,9 +43,11 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Write every resource with its mark, holder and history, a JSON object a line
-    #[command(after_help = "The first line says what the file is, the last one how many resources it \
+    #[command(
+        after_help = "The first line says what the file is, the last one how many resources it \
         has: a file that was cut off is not taken for a whole one.\n\n\
-        Example:\n  palisade ledger export --config palisade.toml --output marks.jsonl")]
+        Example:\n  palisade ledger export --config palisade.toml --output marks.jsonl"
+    )]
     Export {
         #[command(flatten)]
         from: From,
@@ -54,10 +56,12 @@ enum Command {
         output: Option<PathBuf>,
     },
     /// Raise the marks of a ledger to those of a file; none is lowered
-    #[command(after_help = "The whole file is read before anything is written. What is there with a \
+    #[command(
+        after_help = "The whole file is read before anything is written. What is there with a \
         higher mark is left as it is, told, and makes the exit code 1; so does a mark that is there \
         with another holder. Marks that are there already cost nothing: it may be run again.\n\n\
-        Example:\n  palisade ledger import marks.jsonl --config palisade.toml")]
+        Example:\n  palisade ledger import marks.jsonl --config palisade.toml"
+    )]
     Import {
         /// What `export` wrote
         file: PathBuf,
@@ -104,10 +108,8 @@ struct From {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fine = runtime.block_on(execute(args.command))?;
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -141,7 +143,9 @@ async fn execute(command: Command) -> anyhow::Result<bool> {
             let asked = view::Confirmation { reason };
             let done: view::Confirmed = client.post("/api/ledger/confirm", &asked).await?;
             match done.was_frozen {
-                Some(why) => println!("confirmed: takeovers go on; they were refused: {}", plain(&why)),
+                Some(why) => {
+                    println!("confirmed: takeovers go on; they were refused: {}", plain(&why))
+                }
                 None => println!("confirmed: takeovers were not refused"),
             }
             Ok(true)

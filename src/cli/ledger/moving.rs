@@ -121,11 +121,7 @@ pub(super) async fn import(
     if refused > NAMED_MAX {
         writeln!(told, "... and {} more", refused - NAMED_MAX)?;
     }
-    writeln!(
-        told,
-        "{}: {raised} raised, {same} there already, {refused} refused",
-        place.name()
-    )?;
+    writeln!(told, "{}: {raised} raised, {same} there already, {refused} refused", place.name())?;
     Ok(refused == 0)
 }
 

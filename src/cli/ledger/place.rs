@@ -1,13 +1,23 @@
 //! A ledger that is opened for a command.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::Mutex;
 
 use super::file::Kept;
+use crate::app;
 use crate::config::Ledger as Choice;
 use crate::fence::{Holder, Mark, RaiseOutcome, Resource, Token};
-use crate::ledger::Ledger as _;
 use crate::ledger::embedded::Embedded;
+use crate::ledger::replicated::marks::{self, Import, Imported, Marked};
+use crate::ledger::replicated::store::Store;
+use crate::ledger::{Ledger as _, Unavailable};
+
+/// Rows of a shared ledger that are read at once.
+const READS_MAX: usize = 32;
 
 /// What it is opened for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +51,7 @@ pub(super) struct Place {
 
 enum Kind {
     Embedded(Embedded),
+    Shared { store: Arc<dyn Store>, import: Option<Mutex<Import>> },
 }
 
 impl Place {
@@ -54,7 +65,14 @@ impl Place {
                 let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
                 Kind::Embedded(opening.await??)
             }
-            Choice::Etcd { .. } | Choice::Redis { .. } => bail!("not linked in yet"),
+            shared @ (Choice::Etcd { .. } | Choice::Redis { .. }) => {
+                let store = app::ledger::store(&shared).await.context("it is no shared ledger")??;
+                let import = match need {
+                    Need::Read => None,
+                    Need::Write => Some(Mutex::new(Import::begin(Arc::clone(&store)).await?)),
+                };
+                Kind::Shared { store, import }
+            }
         };
         Ok(Self { name, kind })
     }
@@ -73,6 +91,23 @@ impl Place {
                     .to_owned(),
             ]),
             Kind::Embedded(_) => Ok(Vec::new()),
+            Kind::Shared { store, .. } => {
+                let mut notes = Vec::new();
+                let sessions = store.sessions().await?;
+                let names: Vec<_> = sessions.iter().map(|it| it.id.to_string()).collect();
+                if !names.is_empty() {
+                    notes.push(format!(
+                        "replicas used this ledger during the export, and may have raised marks \
+                         since: {}; that is fine for a backup; before another ledger is served \
+                         from, stop them and export again",
+                        names.join(", ")
+                    ));
+                }
+                if let Err(Unavailable(why)) = store.frozen() {
+                    notes.push(format!("this ledger has lost something: {why}"));
+                }
+                Ok(notes)
+            }
         }
     }
 
@@ -88,6 +123,13 @@ impl Place {
                 });
                 Ok(kept.collect())
             }
+            Kind::Shared { store, .. } => {
+                let after = after.map(Resource::new).transpose()?;
+                let marked = marks::export(&**store, after.as_ref(), max).await?;
+                let kept =
+                    |Marked { resource, mark, history, .. }| Kept { resource, mark, history };
+                Ok(marked.into_iter().map(kept).collect())
+            }
         }
     }
 
@@ -100,6 +142,11 @@ impl Place {
                     entry.map(|entry| entry.record.mark).unwrap_or_default()
                 };
                 entries.into_iter().map(|entry| Ok(mark(entry?))).collect()
+            }
+            Kind::Shared { store, .. } => {
+                let read = async |resource| marks::read(&**store, resource).await;
+                let read = stream::iter(of).map(read).buffered(READS_MAX);
+                Ok(read.try_collect().await?)
             }
         }
     }
@@ -118,6 +165,23 @@ impl Place {
                 });
                 Ok(join_all(puts).await)
             }
+            Kind::Shared { import: None, .. } => bail!("it was opened for reading"),
+            Kind::Shared { import: Some(import), .. } => {
+                let marked = all.iter().cloned().map(|Kept { resource, mark, history }| Marked {
+                    resource,
+                    mark,
+                    history,
+                    grants: 0,
+                });
+                let marked: Vec<_> = marked.collect();
+                let answers = import.lock().await.put(&marked).await?;
+                let put = |(kept, answer): (&Kept, Imported)| match answer {
+                    Imported::Raised { .. } => Put::Raised,
+                    Imported::Refused { why } => Put::Failed(why),
+                    Imported::Present { mark } => compared(&kept.mark, &mark).unwrap_or(Put::Same),
+                };
+                Ok(all.iter().zip(answers).map(put).collect())
+            }
         }
     }
 
@@ -128,6 +192,10 @@ impl Place {
             // process before it had sent.
             Kind::Embedded(ledger) if ledger.ended_uncleanly() => Ok(()),
             Kind::Embedded(ledger) => ledger.close().await.context("the ledger was not closed"),
+            Kind::Shared { import: None, .. } => Ok(()),
+            Kind::Shared { import: Some(import), .. } => {
+                import.into_inner().end().await.context("the session of the import ends by itself")
+            }
         }
     }
 }
@@ -143,14 +211,12 @@ fn compared(wanted: &Mark, there: &Mark) -> Option<Put> {
 }
 
 /// Raises in the embedded ledger, which writes its own history: of raises before the last one the
-/// times are lost.
+/// times are lost. No grant moves: what may be left below the mark is for who serves from it.
 async fn embed(ledger: &Embedded, kept: &Kept) -> Put {
-    // Nothing is in flight under a ledger that nobody serves from, unless its last process was killed.
-    let quiesced = !ledger.ended_uncleanly();
     let earlier = kept.history.iter().filter(|raised| raised.token < kept.mark.token);
     let earlier = earlier.map(|it| Mark { token: it.token, holder: it.holder.clone() });
     for mark in earlier.chain([kept.mark.clone()]) {
-        match ledger.raise(&kept.resource, &mark, quiesced).await {
+        match ledger.raise(&kept.resource, &mark, false).await {
             RaiseOutcome::Done(_) => {}
             RaiseOutcome::Failed => return Put::Failed("the ledger refused it".to_owned()),
             RaiseOutcome::Unknown => {

@@ -98,7 +98,7 @@ fn read(file: &std::path::Path) -> anyhow::Result<Vec<Kept>> {
 #[test]
 fn a_file_is_read_as_it_was_written_and_not_when_it_is_cut_off_anywhere() {
     let fixture = Fixture::new();
-    let rows = [kept("a", &["1", "42"]), kept("ü \"x\"\n", &["7", "1.0", "1.3"])];
+    let rows = [kept("a", &["1", "42"]), kept("ü \"x\"", &["7", "1.0", "1.3"])];
     let file = fixture.file("marks", &rows);
     assert_eq!(read(&file).expect("whole"), rows);
     assert_eq!(check(&file).expect("whole").resources, 2);

@@ -45,8 +45,7 @@ pub(super) fn read(section: &Section<'_>, timeout: Duration) -> Option<Settings>
             "`endpoints` has {} servers, and nobody says which of them is the primary",
             peers.endpoints.len()
         );
-        let mend =
-            "name the Sentinels instead and add `[ledger.redis.sentinel]` with `service`";
+        let mend = "name the Sentinels instead and add `[ledger.redis.sentinel]` with `service`";
         section.error_at("endpoints", message, mend);
     }
     let password = password?.0;
@@ -62,7 +61,11 @@ pub(super) fn read(section: &Section<'_>, timeout: Duration) -> Option<Settings>
         }
     };
     Some(Settings {
-        endpoints: peers.endpoints.into_iter().map(|(host, port)| Endpoint { host, port }).collect(),
+        endpoints: peers
+            .endpoints
+            .into_iter()
+            .map(|(host, port)| Endpoint { host, port })
+            .collect(),
         sentinel,
         tls: peers.tls,
         login: Login { user, password },

@@ -43,9 +43,9 @@ pub(super) fn read(section: &Section<'_>, form: &Form) -> Option<Peers> {
     section.require("endpoints", &format!("[\"{plain}://127.0.0.1:{port}\"]"));
     let texts = section.strings("endpoints");
     let mend = format!("write `{plain}://HOST:PORT` or `{secure}://HOST:PORT` and nothing more");
-    let written = texts.as_ref().and_then(|texts| {
-        upstreams::endpoints(section, texts, &mend, |text| endpoint(text, form))
-    });
+    let written = texts
+        .as_ref()
+        .and_then(|texts| upstreams::endpoints(section, texts, &mend, |text| endpoint(text, form)));
     let files = section.has("tls").then(|| tls::client(&section.table("tls")));
     let (texts, written) = (texts?, written?);
     let has_tls = written.iter().any(|one| one.has_tls);

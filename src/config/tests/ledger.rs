@@ -70,7 +70,10 @@ fn the_example_of_each_kind_is_valid_and_shows_the_defaults() {
     assert_eq!(times, &expected);
     let bare = without(session, &["ttl", "margin", "timeout"]);
     let etcd = without(etcd, &["password_env", "namespace"]);
-    assert_eq!(format!("{:?}", parse(&format!("[ledger.etcd]\n{etcd}"), &bare)), format!("{shown:?}"));
+    assert_eq!(
+        format!("{:?}", parse(&format!("[ledger.etcd]\n{etcd}"), &bare)),
+        format!("{shown:?}")
+    );
 
     let redis = without(redis, &["password_env"]);
     let shown = parse(&format!("[ledger.redis]\n{redis}"), session);
@@ -121,7 +124,10 @@ fn endpoints_and_who_is_asked() {
     let etcd = |lines: &str, expected: &str| {
         check(&format!("[ledger.etcd]\n{lines}\n{NAMED}"), expected);
     };
-    etcd("namespace = \"a\"", "1:1 error: [ledger.etcd] has no `endpoints`\n    add `endpoints = [\"http://127.0.0.1:2379\"]`");
+    etcd(
+        "namespace = \"a\"",
+        "1:1 error: [ledger.etcd] has no `endpoints`\n    add `endpoints = [\"http://127.0.0.1:2379\"]`",
+    );
     let form = "write `http://HOST:PORT` or `https://HOST:PORT` and nothing more";
     for (endpoint, told) in [
         ("127.0.0.1:2379", "it does not begin with `http://` or `https://`"),

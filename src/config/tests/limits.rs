@@ -13,7 +13,8 @@ const PAGE: &str = include_str!("../../../docs/limits.md");
 fn is_limit(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
     ["_max", "_timeout", "_delay", "_interval"].iter().any(|end| name.ends_with(end))
-        || ["cache", "drain", "keep", "margin", "max_jump", "rotate", "timeout", "ttl"].contains(&name)
+        || ["cache", "drain", "keep", "margin", "max_jump", "rotate", "timeout", "ttl"]
+            .contains(&name)
 }
 
 /// What the example says for a key: the first of several tables that has it.

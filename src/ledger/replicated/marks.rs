@@ -91,6 +91,17 @@ pub async fn export(
     Ok(marks)
 }
 
+/// The mark of one resource, from the store itself; 0 for one that was never raised.
+///
+/// # Errors
+/// When the store cannot be read, or the row.
+pub async fn read(store: &dyn Store, resource: &Resource) -> Result<Mark, Unavailable> {
+    match store.read(resource).await? {
+        Some(stored) => Ok(decode(resource, &stored.text)?.row.mark.clone()),
+        None => Ok(Mark::default()),
+    }
+}
+
 /// The same from any open ledger, such as the embedded one.
 ///
 /// # Errors

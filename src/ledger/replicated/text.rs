@@ -171,12 +171,9 @@ pub fn time(at: SystemTime) -> String {
     format!("{at:.3}")
 }
 
-/// The mark of a row that was never raised is 0, which no writer can bring.
+/// Also a mark that no writer can bring: 0 of a row that was never raised, `1.0` after a reset.
 fn token(text: &str) -> Result<Token, TextError> {
-    if text == "0" {
-        return Ok(Token::ZERO);
-    }
-    text.parse().map_err(|error| TextError::Damaged(format!("`{text:.40}`: {error}")))
+    Token::recorded(text).map_err(|error| TextError::Damaged(format!("`{text:.40}`: {error}")))
 }
 
 fn damaged(error: impl std::fmt::Display) -> TextError {
