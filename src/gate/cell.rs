@@ -170,6 +170,10 @@ impl Cell {
 
     pub(super) fn change(self: &Arc<Self>, change: impl FnOnce(&mut State) -> Effects) -> Outcome {
         let mut state = self.lock();
+        if self.shared.is_replicated {
+            // What comes now may open the fence: a process that was frozen must not tell it.
+            self.look_at_lease(&mut state);
+        }
         let before = state.register.mark_at_least().token;
         let effects = change(&mut state);
         if state.register.mark_at_least().token > before {

@@ -207,6 +207,7 @@ impl Gate {
     /// # Errors
     /// The refusal; [`Refusal::Stale`] when the mark has moved on meanwhile.
     pub async fn reseal(&self, resource: &Resource, operator: &Peer) -> Result<Sealed, Refusal> {
+        self.swept().await?;
         let mark = self.status(resource).await?.mark;
         let settle_timeout = self.shared.settings.settle_timeout_max;
         self.sealed(Question {
@@ -234,6 +235,7 @@ impl Gate {
         operator: &Peer,
         reason: &str,
     ) -> Result<Sealed, Refusal> {
+        self.swept().await?;
         let mark = self.status(resource).await?.mark.token;
         let Some(incarnation) = mark.incarnation().checked_add(1) else {
             return Err(Refusal::Implausible { token: mark, mark, limit: Token::MAX });

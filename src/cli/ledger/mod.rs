@@ -77,12 +77,14 @@ enum Command {
     },
     /// Let takeovers go on after the ledger has lost what it had acknowledged
     ///
-    /// A ledger in Redis that failed over to a replica with less than was acknowledged refuses
-    /// takeovers until somebody has looked after the marks: import the newest export, compare with
-    /// the tokens that leaders have now, and confirm. Asked of one running Palisade, it holds for
-    /// all that share the ledger. It is audited.
+    /// A ledger in Redis that failed over to a replica with less than was acknowledged refuses every
+    /// raise until somebody has looked after the marks: a mark that went down lets an older leader
+    /// in again. See that the leaders that write are the newest ones, confirm, and import the newest
+    /// export at once. Asked of one running Palisade, it holds for all that share the ledger. It is
+    /// audited.
     #[command(after_help = "Example:\n  \
-        palisade ledger confirm --reason 'marks imported from the export of 12:00'")]
+        palisade ledger confirm --reason 'failover of 12:03, older leaders are stopped'\n  \
+        palisade ledger import marks.jsonl --config palisade.toml")]
     Confirm {
         #[command(flatten)]
         connect: Connect,

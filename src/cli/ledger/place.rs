@@ -66,7 +66,8 @@ impl Place {
                 Kind::Embedded(opening.await??)
             }
             shared @ (Choice::Etcd { .. } | Choice::Redis { .. }) => {
-                let store = app::ledger::store(&shared).await.context("it is no shared ledger")??;
+                let store =
+                    app::ledger::store(&shared).await.context("it is no shared ledger")??;
                 let import = match need {
                     Need::Read => None,
                     Need::Write => Some(Mutex::new(Import::begin(Arc::clone(&store)).await?)),

@@ -31,9 +31,11 @@
 
 mod driver;
 mod mutation;
+mod replicas;
 mod safety;
 mod search;
 mod step;
+mod tell;
 mod world;
 mod worlds;
 

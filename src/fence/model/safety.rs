@@ -1,5 +1,6 @@
 //! What must hold, whatever happens: the properties of the contract.
 
+use super::search::System;
 use super::world::{Model, Phase, Request, Wire, World};
 use crate::fence::{Mark, Refusal, Takeover};
 
@@ -21,6 +22,8 @@ pub(super) enum Property {
     Order,
     /// The fence counts exactly what is in flight.
     Books,
+    /// Among replicas: what may still land is covered by a grant of its process, at or below it.
+    Grants,
     /// The evidence of a takeover leaves nothing out.
     Evidence,
     /// Without faults, everybody who waits gets an answer.
@@ -35,18 +38,6 @@ pub(super) struct Broken {
 }
 
 impl Model {
-    pub(super) fn check(
-        &self,
-        property: Property,
-        holds: bool,
-        how: impl FnOnce() -> String,
-    ) -> Result<(), Broken> {
-        if holds || self.only.is_some_and(|only| only != property) {
-            return Ok(());
-        }
-        Err(Broken { property, how: how() })
-    }
-
     /// A request is admitted, or its seal is answered.
     pub(super) fn let_through(&self, world: &mut World, which: usize) -> Result<(), Broken> {
         let request = &self.requests[which];
@@ -191,7 +182,7 @@ impl Model {
     }
 
     /// What holds where nothing happens any more but by clients and faults.
-    pub(super) fn check_rest(&self, world: &World) -> Result<(), Broken> {
+    pub(super) fn check_quiet(&self, world: &World) -> Result<(), Broken> {
         let stuck = world
             .phases
             .iter()

@@ -2,14 +2,51 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 
 use super::safety::{Broken, Property};
-use super::step::{Reply, Step};
-use super::world::{Model, Pending, World};
-use crate::fence::{Intent, Linger};
+
+/// What is explored: worlds, and the steps from one to the next.
+pub(super) trait System: Clone + fmt::Debug {
+    /// Everything at one moment.
+    type World: Clone + Hash;
+    /// One thing that happens.
+    type Step: Copy + fmt::Debug;
+    /// Some steps.
+    type Steps: IntoIterator<Item = Self::Step>;
+
+    /// Report only violations of this property.
+    fn only(&self) -> Option<Property>;
+    /// Where it begins.
+    fn start(&self) -> Self::World;
+    /// The steps possible at a moment.
+    fn steps(&self, world: &Self::World) -> Self::Steps;
+    /// Whether it happens sooner or later although no client does anything.
+    fn is_certain(&self, world: &Self::World, step: Self::Step) -> bool;
+    /// The world after a step, or the property that the step breaks.
+    fn apply(&self, before: &Self::World, step: Self::Step) -> Result<Self::World, Broken>;
+    /// What holds where nothing happens any more but by clients and faults.
+    fn check_rest(&self, world: &Self::World) -> Result<(), Broken>;
+    /// A step in words.
+    fn tell_step(&self, world: &Self::World, step: Self::Step) -> String;
+    /// A world in words.
+    fn tell_world(&self, world: &Self::World) -> String;
+
+    /// `Err` if that is a property that is looked at, and it does not hold.
+    fn check(
+        &self,
+        property: Property,
+        holds: bool,
+        how: impl FnOnce() -> String,
+    ) -> Result<(), Broken> {
+        if holds || self.only().is_some_and(|only| only != property) {
+            return Ok(());
+        }
+        Err(Broken { property, how: how() })
+    }
+}
 
 /// Past this many states a world is not small any more.
 const STATES_MAX: usize = 4_000_000;
@@ -23,16 +60,15 @@ pub(super) struct Explored {
 
 /// A shortest way to break a property.
 #[derive(Debug)]
-pub(super) struct Counterexample {
+pub(super) struct Counterexample<S: System> {
     pub broken: Broken,
-    pub steps: Vec<Step>,
-    model: Model,
+    pub steps: Vec<S::Step>,
+    model: S,
 }
 
 /// The states found so far. Known by a hash of 64 bits: with a million states the odds
 /// that two are taken for one are below 1 in 10 million.
-#[derive(Default)]
-struct Graph {
+struct Graph<Step> {
     by_hash: HashMap<u64, u32, FixedState>,
     /// How each was first reached.
     reached: Vec<Option<(u32, Step)>>,
@@ -40,9 +76,13 @@ struct Graph {
     certain: Vec<(u32, u32)>,
 }
 
-impl Graph {
+impl<Step: Copy> Graph<Step> {
+    fn new() -> Self {
+        Self { by_hash: HashMap::default(), reached: Vec::new(), certain: Vec::new() }
+    }
+
     /// The number of a state, and whether it is new.
-    fn number(&mut self, world: &World, from: Option<(u32, Step)>) -> (u32, bool) {
+    fn number(&mut self, world: &impl Hash, from: Option<(u32, Step)>) -> (u32, bool) {
         let next = self.reached.len() as u32;
         let number = *self.by_hash.entry(FixedState::default().hash_one(world)).or_insert(next);
         if number == next {
@@ -87,9 +127,9 @@ impl Graph {
 }
 
 /// Explores every world that the model can reach.
-pub(super) fn explore(model: &Model) -> Result<Explored, Box<Counterexample>> {
+pub(super) fn explore<S: System>(model: &S) -> Result<Explored, Box<Counterexample<S>>> {
     let found = |broken, steps| Box::new(Counterexample { broken, steps, model: model.clone() });
-    let mut graph = Graph::default();
+    let mut graph = Graph::new();
     let start = model.start();
     graph.number(&start, None);
     let mut frontier = VecDeque::from([(0_u32, start)]);
@@ -125,7 +165,7 @@ pub(super) fn explore(model: &Model) -> Result<Explored, Box<Counterexample>> {
     Ok(Explored { states: graph.reached.len(), steps })
 }
 
-impl fmt::Display for Counterexample {
+impl<S: System> fmt::Display for Counterexample<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Broken { property, how } = &self.broken;
         writeln!(f, "{property:?} is broken: {how}")?;
@@ -136,79 +176,8 @@ impl fmt::Display for Counterexample {
                 Ok(after) => world = after,
                 Err(_) => break,
             }
-            let record = &world.ledger.record;
-            let (mark, grant) = (record.mark.token, record.grant);
-            write!(
-                f,
-                "     durable: mark {mark} grant {grant}; through {}; ",
-                world.through.token
-            )?;
-            match &world.fence {
-                None => writeln!(f, "no process")?,
-                Some(fence) => {
-                    let (streaming, sent, unknown) = fence.in_flight();
-                    let mark = fence.mark().map(|mark| mark.token.to_string());
-                    let mark = mark.as_deref().unwrap_or("?");
-                    let busy = if fence.is_busy() { ", busy" } else { "" };
-                    writeln!(
-                        f,
-                        "fence: mark {mark}, {streaming} streaming, {sent} sent, \
-                         {unknown} unknown, {} waiting{busy}",
-                        world.waiting.len()
-                    )?;
-                }
-            }
+            writeln!(f, "     {}", self.model.tell_world(&world))?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Load => f.write_str("load"),
-            Self::Raise { to, quiesced: false } => write!(f, "raise to {}", to.token),
-            Self::Raise { to, quiesced: true } => write!(f, "raise to {} with grant", to.token),
-            Self::Grant { at } => write!(f, "grant at {at}"),
-        }
-    }
-}
-
-impl Model {
-    fn tell_step(&self, world: &World, step: Step) -> String {
-        let name = |which: usize| {
-            let request = &self.requests[which];
-            let word = if request.intent == Intent::Seal { "seal" } else { "write" };
-            format!("{word} {which} ({}, token {})", request.holder, request.token)
-        };
-        let pending = world.ledger.pending.as_ref().map(Pending::to_string).unwrap_or_default();
-        match step {
-            Step::Answer(which) => format!("the store answers {}", name(which)),
-            Step::Ask(which) => format!("{} arrives", name(which)),
-            Step::Break(which) => format!("the connection of {} breaks", name(which)),
-            Step::Close => "the process ends cleanly".into(),
-            Step::Commit(which) => format!("{} reaches its commit point", name(which)),
-            Step::Crash { done: false } => "the process is killed".into(),
-            Step::Crash { done: true } => {
-                format!("the process is killed, but the ledger did this: {pending}")
-            }
-            Step::Evict => "the idle fence is forgotten".into(),
-            Step::Expire(Linger::Leftovers) => "leftovers cannot land any more".into(),
-            Step::Expire(Linger::Unknown) => "unknown writes cannot land any more".into(),
-            Step::HangUp(which) => format!("the client of {} hangs up", name(which)),
-            Step::Land(which) => format!("{} lands in the store", name(which)),
-            Step::Lapse(which) => format!("the time of {} is over", name(which)),
-            Step::Notice(which) => format!("{} is told that it is lost", name(which)),
-            Step::Reply(Reply::Done) => format!("the ledger answers: {pending}, done"),
-            Step::Reply(Reply::Failed) => format!("the ledger answers: {pending}, failed"),
-            Step::Reply(Reply::LostDone) => {
-                format!("the ledger does this, its answer is lost: {pending}")
-            }
-            Step::Reply(Reply::LostNotDone) => {
-                format!("the ledger is not reached, nobody knows: {pending}")
-            }
-            Step::Restart => "a new process starts".into(),
-            Step::Stray => "the dead process's raise is done after all".into(),
-        }
     }
 }

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::mutation::Mutation;
-use super::safety::Broken;
+use super::safety::{Broken, Property};
+use super::search::System;
 use super::world::{Model, Pending, Phase, Seen, Wire, World};
 use crate::fence::{Cut, Fate, Linger, Record, Refusal, Register, Ticket};
 
@@ -53,9 +54,24 @@ pub(super) enum Reply {
 /// The steps possible at a moment.
 pub(super) type Steps = SmallVec<[Step; 24]>;
 
-impl Model {
-    /// Whether it happens sooner or later although no client does anything.
-    pub(super) fn is_certain(&self, world: &World, step: Step) -> bool {
+impl System for Model {
+    type World = World;
+    type Step = Step;
+    type Steps = Steps;
+
+    fn only(&self) -> Option<Property> {
+        self.only
+    }
+
+    fn start(&self) -> World {
+        self.beginning()
+    }
+
+    fn steps(&self, world: &World) -> Steps {
+        self.possible(world)
+    }
+
+    fn is_certain(&self, world: &World, step: Step) -> bool {
         match step {
             Step::Expire(_) | Step::Lapse(_) | Step::Notice(_) | Step::Reply(Reply::Done) => true,
             // What a takeover waits for too long is hung up on.
@@ -67,7 +83,77 @@ impl Model {
         }
     }
 
-    pub(super) fn steps(&self, world: &World) -> Steps {
+    fn apply(&self, before: &World, step: Step) -> Result<World, Broken> {
+        let mut after = before.clone();
+        let world = &mut after;
+        match step {
+            Step::Answer(which) => self.settle(world, which, Fate::Known)?,
+            Step::Ask(which) => self.ask_fence(world, which)?,
+            Step::Break(which) => self.settle(world, which, Fate::Unknown)?,
+            Step::Close => {
+                self.end(world);
+                world.ledger.clean = true;
+            }
+            Step::Commit(which) => self.commit(world, which)?,
+            Step::Crash { done } => {
+                if let Some(pending) = world.ledger.pending.take() {
+                    if done {
+                        world.ledger.execute(&pending);
+                    } else if self.is(Mutation::DeadRaiseDone) && pending != Pending::Load {
+                        world.ledger.stray = Some(pending);
+                    }
+                }
+                self.end(world);
+            }
+            Step::Evict => {
+                self.forget(world)?;
+                self.end(world);
+                world.fence = Some(self.fresh());
+            }
+            Step::Expire(linger) => self.expire(world, linger)?,
+            Step::HangUp(which) => self.hang_up(world, which),
+            Step::Land(which) => {
+                self.land(world, which)?;
+                self.lapse(world, which);
+            }
+            Step::Lapse(which) => self.lapse(world, which),
+            Step::Notice(which) => {
+                self.hang_up(world, which);
+                self.tell_stale(world, which)?;
+            }
+            Step::Reply(reply) => self.reply(world, reply)?,
+            Step::Restart => {
+                world.leftovers = !world.ledger.clean;
+                world.ledger.clean = world.ledger.clean && self.is(Mutation::CleanMarkKept);
+                if self.is(Mutation::MarkLowered) {
+                    world.ledger.record = Record::default();
+                }
+                world.fence = Some(self.fresh());
+            }
+            Step::Stray => {
+                let stray = world.ledger.stray.take().expect("only offered with one");
+                world.ledger.execute(&stray);
+            }
+        }
+        self.check_state(&after)?;
+        Ok(after)
+    }
+
+    fn check_rest(&self, world: &World) -> Result<(), Broken> {
+        self.check_quiet(world)
+    }
+
+    fn tell_step(&self, world: &World, step: Step) -> String {
+        self.step_in_words(world, step)
+    }
+
+    fn tell_world(&self, world: &World) -> String {
+        self.world_in_words(world)
+    }
+}
+
+impl Model {
+    pub(super) fn possible(&self, world: &World) -> Steps {
         let mut steps = Steps::new();
         for which in 0..world.phases.len() {
             self.steps_of(world, which, &mut steps);
@@ -157,66 +243,6 @@ impl Model {
             && (sent == 0 || self.is(Mutation::ClosedWithSent))
             && (unknown == 0 || self.is(Mutation::ClosedWithUnknown))
             && (!world.leftovers || self.is(Mutation::ClosedWithLeftovers))
-    }
-
-    /// The world after a step.
-    ///
-    /// # Errors
-    /// The property that the step breaks.
-    pub(super) fn apply(&self, before: &World, step: Step) -> Result<World, Broken> {
-        let mut after = before.clone();
-        let world = &mut after;
-        match step {
-            Step::Answer(which) => self.settle(world, which, Fate::Known)?,
-            Step::Ask(which) => self.ask_fence(world, which)?,
-            Step::Break(which) => self.settle(world, which, Fate::Unknown)?,
-            Step::Close => {
-                self.end(world);
-                world.ledger.clean = true;
-            }
-            Step::Commit(which) => self.commit(world, which)?,
-            Step::Crash { done } => {
-                if let Some(pending) = world.ledger.pending.take() {
-                    if done {
-                        world.ledger.execute(&pending);
-                    } else if self.is(Mutation::DeadRaiseDone) && pending != Pending::Load {
-                        world.ledger.stray = Some(pending);
-                    }
-                }
-                self.end(world);
-            }
-            Step::Evict => {
-                self.forget(world)?;
-                self.end(world);
-                world.fence = Some(self.fresh());
-            }
-            Step::Expire(linger) => self.expire(world, linger)?,
-            Step::HangUp(which) => self.hang_up(world, which),
-            Step::Land(which) => {
-                self.land(world, which)?;
-                self.lapse(world, which);
-            }
-            Step::Lapse(which) => self.lapse(world, which),
-            Step::Notice(which) => {
-                self.hang_up(world, which);
-                self.tell_stale(world, which)?;
-            }
-            Step::Reply(reply) => self.reply(world, reply)?,
-            Step::Restart => {
-                world.leftovers = !world.ledger.clean;
-                world.ledger.clean = world.ledger.clean && self.is(Mutation::CleanMarkKept);
-                if self.is(Mutation::MarkLowered) {
-                    world.ledger.record = Record::default();
-                }
-                world.fence = Some(self.fresh());
-            }
-            Step::Stray => {
-                let stray = world.ledger.stray.take().expect("only offered with one");
-                world.ledger.execute(&stray);
-            }
-        }
-        self.check_state(&after)?;
-        Ok(after)
     }
 
     /// The fence is gone. Writes before their commit point die with it, for certain.

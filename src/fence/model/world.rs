@@ -98,7 +98,7 @@ impl Model {
         Register::new(if unbounded { u32::MAX } else { self.queue_max })
     }
 
-    pub(super) fn start(&self) -> World {
+    pub(super) fn beginning(&self) -> World {
         World {
             fence: Some(self.fresh()),
             ledger: Ledger::default(),

@@ -75,9 +75,6 @@ impl Register {
         }
         if self.is_forsaken() {
             self.fail(effects);
-            if !self.suspended {
-                self.settle_debts(effects);
-            }
         } else {
             self.load(effects);
         }
@@ -136,6 +133,9 @@ impl Register {
         if self.busy.is_some() {
             self.refuse_all(effects);
             self.rest();
+            if !self.suspended {
+                self.settle_debts(effects); // Others may wait for what this process has.
+            }
         }
     }
 
@@ -181,5 +181,14 @@ impl Register {
             let progress = self.unfinished.take().map_or_else(Takeover::default, |kept| *kept);
             Box::new(Busy { stage: Stage::Loading, epoch, queue, progress })
         })
+    }
+
+    /// For the model of several replicas, which has fewer worlds without what is only told.
+    #[cfg(test)]
+    pub(in crate::fence) fn forget_evidence(&mut self) {
+        (self.last, self.unfinished) = (None, None);
+        if let Some(busy) = &mut self.busy {
+            busy.progress = Takeover::default();
+        }
     }
 }

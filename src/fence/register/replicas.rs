@@ -76,7 +76,11 @@ impl Register {
         }
         let grant = self.grant;
         let behind = self.behind;
+        let was_idle = self.busy.is_none();
         self.adopt(Record { grant, behind, ..record }, &mut effects);
+        if was_idle {
+            self.rest(); // A higher mark alone asks for nothing.
+        }
         match self.stage() {
             _ if self.suspended => {}
             None => self.settle_debts(&mut effects),

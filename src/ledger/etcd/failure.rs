@@ -96,7 +96,7 @@ impl Failure {
                            the default, or more"
                     .to_owned(),
             )
-        } else if says("request is too large") {
+        } else if says("request is too large") || says("received message larger than max") {
             (
                 true,
                 Final,
@@ -130,42 +130,61 @@ impl Failure {
     }
 }
 
+/// How deep errors are looked into.
+const CAUSES_MAX: usize = 16;
+
 /// Why a connection could not be made, or did not last: the last thing that is known, and the
 /// mend where it is TLS.
 pub(super) fn explained(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
-    let mut depth = 0;
-    loop {
+    let mut kind = None;
+    for _ in 0..CAUSES_MAX {
         if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
             return of_tls(tls);
         }
         // An error inside of an `io::Error` is not its source: that is the inner one's.
-        let inner = match innermost.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        let outer = innermost.downcast_ref::<io::Error>();
+        kind = outer.map(io::Error::kind).or(kind);
+        let inner = match outer.and_then(io::Error::get_ref) {
             Some(inner) => Some(inner as &(dyn Error + 'static)),
             None => innermost.source(),
         };
-        depth += 1;
-        match inner {
-            Some(inner) if depth < 16 => innermost = inner,
-            _ => break,
-        }
+        let Some(inner) = inner else { break };
+        innermost = inner;
     }
-    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+    match kind {
         Some(io::ErrorKind::ConnectionRefused) => {
             "nothing listens there; start it, or correct the endpoint".to_owned()
         }
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-            "it closed the connection; does it speak TLS where plain text was sent?".to_owned()
-        }
-        _ => innermost.to_string(),
+        // Who refuses a client certificate says so and hangs up; what is written meanwhile can
+        // fail before that has been read.
+        Some(
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe,
+        ) => "it closed the connection; if it does so at once, look whether TLS is spoken by both \
+             sides, or by neither, and whether it trusts the client certificate"
+            .to_owned(),
+        // Over HTTP/2 nothing but the text of it is left.
+        _ => match innermost.to_string() {
+            text if text.contains("fatal alert") => refused(&text),
+            text => text,
+        },
     }
+}
+
+fn refused(why: &str) -> String {
+    format!(
+        "it refuses the TLS connection ({why}); give a client certificate and key of an authority \
+         that it trusts"
+    )
 }
 
 fn of_tls(error: &rustls::Error) -> String {
     use CertificateError as Bad;
 
     match error {
-        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
             "its certificate comes from an authority that is not trusted here; give that \
              authority's certificate as ca"
                 .to_owned()
@@ -178,10 +197,7 @@ fn of_tls(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "its certificate has expired; renew it".to_owned()
         }
-        rustls::Error::AlertReceived(alert) => format!(
-            "it refuses the TLS connection ({alert:?}); give a client certificate and key of an \
-             authority that it trusts"
-        ),
+        rustls::Error::AlertReceived(_) => refused(&error.to_string()),
         rustls::Error::InvalidMessage(_) => {
             "it does not speak TLS; write http:// for it, or switch TLS on there".to_owned()
         }
@@ -214,7 +230,10 @@ mod tests {
         check(8, "etcdserver: too many requests", true, Cause::Final, "more to do");
         let many = "etcdserver: too many operations in txn request";
         check(3, many, true, Cause::Final, "--max-txn-ops");
-        check(3, "etcdserver: request is too large", true, Cause::Final, "--max-request-bytes");
+        let large = "grpc: received message larger than max (4 vs. 3)";
+        for (code, message) in [(3, "etcdserver: request is too large"), (8, large)] {
+            check(code, message, true, Cause::Final, "--max-request-bytes");
+        }
         check(5, "etcdserver: requested lease not found", true, Cause::LeaseGone, "lease");
         check(14, "etcdserver: no leader", true, Cause::Member, "knows no leader");
         check(14, "etcdserver: leader changed", false, Cause::Member, "leader changed");
@@ -235,7 +254,12 @@ mod tests {
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         check(io::Error::new(io::ErrorKind::InvalidData, unknown.clone()), "not trusted");
         check(io::Error::other(io::Error::other(unknown)), "not trusted");
+        let end = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
+        check(end, "TLS is spoken by both sides");
+        check(io::Error::new(io::ErrorKind::BrokenPipe, "closed"), "the client certificate");
         let alert = rustls::AlertDescription::BadCertificate;
-        check(io::Error::other(rustls::Error::AlertReceived(alert)), "client certificate");
+        let alert = rustls::Error::AlertReceived(alert);
+        check(io::Error::other(alert.to_string()), "client certificate");
+        check(io::Error::other(alert), "client certificate");
     }
 }

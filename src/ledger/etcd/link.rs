@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use prost::Message;
 use rustls_pki_types::ServerName;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::failure::{Failure, explained};
@@ -28,6 +29,9 @@ use crate::net::stream::Stream;
 /// How often a member with an open stream is asked whether it is still there. etcd hangs up on
 /// those who ask more often than every five seconds, or without a stream.
 const PING_INTERVAL: Duration = Duration::from_secs(6);
+
+/// How long a connection may take to say why it has ended, when its first call has failed.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 /// A member: where it is, and how it is spoken to.
 pub(super) struct Target {
@@ -65,7 +69,7 @@ pub(super) struct Link {
     pub(super) target: Arc<Target>,
     /// What the member said of itself.
     pub(super) status: StatusResponse,
-    driver: JoinHandle<()>,
+    driver: JoinHandle<Option<String>>,
 }
 
 impl Drop for Link {
@@ -102,15 +106,22 @@ impl Link {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreached(explained(&error)))?;
-        let driver = tokio::spawn(async move {
-            // Whoever has asked something is told of its errors.
-            let _ = connection.await;
-        });
+        let driver =
+            tokio::spawn(async move { connection.await.err().map(|error| explained(&error)) });
         let status = StatusResponse::default();
         let mut link = Self { sender, target: Arc::clone(target), status, driver };
-        // Nothing but this was sent.
-        let asked = link.unary(Method::STATUS, framed(&Empty {}), None).await;
-        link.status = asked.map_err(|failure| Failure { is_undone: true, ..failure })?;
+        match link.unary(Method::STATUS, framed(&Empty {}), None).await {
+            Ok(status) => link.status = status,
+            // Nothing but this was sent. When a certificate is refused, that is the first to hear
+            // of it, and the connection knows more of the why.
+            Err(failure) => {
+                let ended = timeout(FAREWELL, &mut link.driver).await;
+                return Err(match ended {
+                    Ok(Ok(Some(why))) => unreached(why),
+                    _ => Failure { is_undone: true, ..failure },
+                });
+            }
+        }
         if link.status.is_learner {
             return Err(unreached("it is a learner; promote it, or leave it out".to_owned()));
         }

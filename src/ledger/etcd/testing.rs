@@ -41,7 +41,7 @@ pub(crate) struct Options {
 pub(crate) struct Cluster {
     nodes: Vec<Node>,
     options: Options,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 struct Node {
@@ -136,7 +136,7 @@ impl Cluster {
             Node { child: launch(&arguments, &log), port, arguments, log }
         });
         let nodes = nodes.collect();
-        Self { nodes, options: options.clone(), folder }
+        Self { nodes, options: options.clone(), _folder: folder }
     }
 
     /// False when a process has ended.
@@ -252,11 +252,6 @@ impl Cluster {
         let error = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(ended.status.success(), "etcdctl {arguments:?}: {said}{error}");
         said
-    }
-
-    /// A folder that goes with it.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisErro
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::script::{Answer, Call, Script};
+use super::script::{Answer, Call, Script, parts, text};
 use super::settings::Login;
 use crate::net::stream::Stream;
 
@@ -53,6 +53,17 @@ impl Fault {
 pub(super) struct Quorum {
     pub(super) replicas: u32,
     pub(super) within: Duration,
+}
+
+/// What is asked behind a script, in the same breath.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Behind {
+    /// ROLE: a server that was made a replica still answers what only reads, out of date.
+    Role,
+    /// WAIT; how many have acknowledged is for the caller to judge.
+    Wait(Quorum),
+    /// A server that was made a replica refuses changes by itself.
+    Nothing,
 }
 
 /// See the module. What was not sent when the last one who has it lets go is never sent.
@@ -139,28 +150,36 @@ impl Link {
         self.is_given_up.store(true, Ordering::Release);
     }
 
-    /// Runs a script, and waits for replicas to acknowledge what it has changed. The number of
-    /// those that have is the second answer; 0 where none were asked.
+    /// Runs a script. The second answer is how many replicas have acknowledged what it has
+    /// changed; 0 where none were asked.
     pub(super) async fn run(
         &self,
         script: &Script,
         call: &Call,
-        quorum: Option<Quorum>,
+        behind: Behind,
         until: Instant,
     ) -> Result<(Answer, u32), Fault> {
-        let mut answers = self.send(script.command(call, true), quorum, until).await?;
+        let mut answers = self.send(script.command(call, true), behind, until).await?;
         if matches!(&answers[0], Err(Fault::NotDone(why)) if why.starts_with("NOSCRIPT")) {
-            answers = self.send(script.command(call, false), quorum, until).await?;
+            answers = self.send(script.command(call, false), behind, until).await?;
         }
         let mut answers = answers.into_iter();
         let first =
             answers.next().unwrap_or_else(|| Err(Fault::Unknown("no answer".to_owned())))?;
         let strange = || Fault::Unknown(format!("{}: it answers what no script says", self.at));
         let answer = Answer::read(first).ok_or_else(strange)?;
-        let acknowledged = match answers.next() {
-            Some(Ok(Value::Int(count))) => u32::try_from(count).unwrap_or(0),
-            Some(Err(fault)) => return Err(Fault::Unknown(format!("WAIT: {}", fault.why()))),
-            _ => 0,
+        let acknowledged = match (behind, answers.next()) {
+            (Behind::Nothing, _) => 0,
+            (Behind::Wait(_), Some(Ok(Value::Int(count)))) => u32::try_from(count).unwrap_or(0),
+            (Behind::Role, Some(Ok(role))) if is_primary(&role) => 0,
+            (Behind::Role, Some(Ok(_))) => {
+                self.give_up();
+                return Err(Fault::Unknown(format!("{} is not the primary any more", self.at)));
+            }
+            (_, Some(Err(fault))) => {
+                return Err(Fault::Unknown(format!("{}: {}", self.at, fault.why())));
+            }
+            (Behind::Wait(_), _) | (_, None) => return Err(strange()),
         };
         Ok((answer, acknowledged))
     }
@@ -169,15 +188,21 @@ impl Link {
     async fn send(
         &self,
         command: Cmd,
-        quorum: Option<Quorum>,
+        behind: Behind,
         until: Instant,
     ) -> Result<Vec<Result<Value, Fault>>, Fault> {
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.add_command(command);
         let mut until = until;
-        if let Some(quorum) = quorum {
-            pipeline.cmd("WAIT").arg(quorum.replicas).arg(milliseconds(quorum.within));
-            until += quorum.within;
+        match behind {
+            Behind::Nothing => {}
+            Behind::Role => {
+                pipeline.cmd("ROLE");
+            }
+            Behind::Wait(Quorum { replicas, within }) => {
+                pipeline.cmd("WAIT").arg(replicas).arg(milliseconds(within));
+                until += within;
+            }
         }
         let count = pipeline.len();
         let mut connection = self.connection.clone();
@@ -187,8 +212,6 @@ impl Link {
                 Ok(values.into_iter().map(|value| self.sort(value)).collect())
             }
             Ok(Ok(_)) => Err(Fault::Unknown(format!("{}: answers are missing", self.at))),
-            // Of several commands, one was refused: as good as not knowing which.
-            Ok(Err(error)) if is_said(&error) => Ok(vec![Err(fault(words(&error)))]),
             Ok(Err(error)) => {
                 self.give_up();
                 Err(Fault::Unknown(format!("{}: {}", self.at, words(&error))))
@@ -208,6 +231,11 @@ impl Link {
         }
         Err(fault)
     }
+}
+
+/// Whether that is what a primary answers to ROLE.
+fn is_primary(role: &Value) -> bool {
+    parts(role).first().and_then(text) == Some("master")
 }
 
 /// By what the server says in refusing.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::dial::Dialer;
 use super::facts::{Facts, rights};
 use super::keys::Keys;
-use super::link::{Fault, Link, Quorum};
+use super::link::{Behind, Fault, Link, Quorum};
 use super::script::{Answer, CONFIRM, JUDGE, Script, Status};
 use super::settings::Settings;
 use super::standing::{Standing, call, lock};
@@ -114,9 +114,9 @@ impl Links {
         args: &[Vec<u8>],
     ) -> Result<Answer, Unavailable> {
         let until = Instant::now() + self.settings.timeout;
-        let mut result = self.run(&self.asks, script, keys, args, None, until).await;
+        let mut result = self.run(&self.asks, script, keys, args, Behind::Role, until).await;
         if result.is_err() && Instant::now() < until {
-            result = self.run(&self.asks, script, keys, args, None, until).await;
+            result = self.run(&self.asks, script, keys, args, Behind::Role, until).await;
         }
         result.map(|(answer, _)| answer).map_err(|fault| Unavailable(fault.why().to_owned()))
     }
@@ -132,7 +132,8 @@ impl Links {
         let until = Instant::now() + self.settings.timeout;
         let slot = &self.changes[self.next.fetch_add(1, Ordering::Relaxed) % self.changes.len()];
         let quorum = self.quorum();
-        let (answer, count) = self.run(slot, script, keys, args, quorum, until).await?;
+        let behind = quorum.map_or(Behind::Nothing, Behind::Wait);
+        let (answer, count) = self.run(slot, script, keys, args, behind, until).await?;
         if let Some(quorum) = quorum
             && answer.made > 0
             && count < quorum.replicas
@@ -154,14 +155,16 @@ impl Links {
         script: &Script,
         keys: &[String],
         args: &[Vec<u8>],
-        quorum: Option<Quorum>,
+        behind: Behind,
         until: Instant,
     ) -> Result<(Answer, u32), Fault> {
-        let link = match timeout_at(until, self.take(slot)).await {
-            Ok(link) => link.map_err(Fault::NotDone)?,
-            Err(_) => return Err(Fault::NotDone("Redis takes no connection in time".to_owned())),
+        let late = || Err("Redis takes no connection in time".to_owned());
+        let link = match timeout_at(until, self.take(slot)).await.unwrap_or_else(|_| late()) {
+            Ok(link) => link,
+            // With the Sentinels away, what is open goes on.
+            Err(why) => self.beside().ok_or(Fault::NotDone(why))?,
         };
-        self.run_on(&link, script, keys, args, quorum, until).await
+        self.run_on(&link, script, keys, args, behind, until).await
     }
 
     /// On that connection, with what every script is told first.
@@ -171,13 +174,13 @@ impl Links {
         script: &Script,
         keys: &[String],
         args: &[Vec<u8>],
-        quorum: Option<Quorum>,
+        behind: Behind,
         until: Instant,
     ) -> Result<(Answer, u32), Fault> {
         let mut first = self.standing.args(LOG_MAX);
         first.extend_from_slice(args);
         let call = call(self.keys.fixed(), keys, first);
-        let result = link.run(script, &call, quorum, until).await;
+        let result = link.run(script, &call, behind, until).await;
         let (answer, count) = result.map_err(|fault| match fault {
             Fault::NotDone(why) => Fault::NotDone(self.mend(&link.at, &why)),
             Fault::Unknown(why) => Fault::Unknown(self.mend(&link.at, &why)),
@@ -230,6 +233,14 @@ impl Links {
         }
     }
 
+    /// Any connection for changes that is open.
+    fn beside(&self) -> Option<Arc<Link>> {
+        self.changes.iter().find_map(|slot| {
+            let held = slot.0.try_lock().ok()?;
+            held.link.clone().filter(|link| self.is_usable(link))
+        })
+    }
+
     /// A connection to the primary, judged.
     pub(super) async fn open(&self, purpose: Purpose) -> Result<Judged, String> {
         let mut link = self.dialer.primary("palisade-ledger").await?;
@@ -255,7 +266,8 @@ impl Links {
     pub(super) async fn recheck(&self) -> Result<(), String> {
         let link = self.take(&self.asks).await?;
         let facts = self.facts(&link).await?;
-        facts.judge(&link.at, &self.settings)?;
+        let about = facts.judge(&link.at, &self.settings)?;
+        lock(&self.seen).about = about;
         self.judge(&link, &facts, Purpose::Look).await.map(|_| ())
     }
 
@@ -266,7 +278,8 @@ impl Links {
         let highest = self.standing.highest().to_string();
         let args = [highest, facts.history().to_owned(), GAP.to_string()].map(String::into_bytes);
         let until = Instant::now() + self.settings.timeout;
-        let confirmed = self.run_on(&link, &CONFIRM, &[], &args, self.quorum(), until).await;
+        let behind = self.quorum().map_or(Behind::Nothing, Behind::Wait);
+        let confirmed = self.run_on(&link, &CONFIRM, &[], &args, behind, until).await;
         let (_, count) = confirmed.map_err(|fault| Unavailable(fault.why().to_owned()))?;
         match self.quorum() {
             Some(quorum) if count < quorum.replicas => Err(Unavailable(format!(
@@ -312,7 +325,7 @@ impl Links {
             .map(String::into_bytes);
             let until = Instant::now() + self.settings.timeout;
             let keys = [self.keys.sessions()];
-            let judged = self.run_on(link, &JUDGE, &keys, &args, None, until).await;
+            let judged = self.run_on(link, &JUDGE, &keys, &args, Behind::Nothing, until).await;
             let (answer, _) = judged.map_err(|fault| fault.why().to_owned())?;
             if answer.status == Status::Done {
                 let has_missed = answer.rest.first().is_some_and(is_missed);

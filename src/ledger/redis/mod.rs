@@ -15,6 +15,15 @@
 //! | `frozen` | why nothing may be raised; not there when all is well |
 //! | `origin` | hash: `replid`, the replication id under which the ledger was last seen to be whole, and `confirmed`, the generation at which an operator last confirmed |
 //!
+//! ```text
+//! redis-cli zrange 'palisade:v1:{NAMESPACE}:rows' 0 -1             # resources
+//! redis-cli hget 'palisade:v1:{NAMESPACE}:row:RESOURCE' text       # mark, holder, grants, history
+//! redis-cli zrange 'palisade:v1:{NAMESPACE}:sessions' 0 -1         # sessions
+//! redis-cli pttl 'palisade:v1:{NAMESPACE}:session:r1#7'            # how long one lives, in ms
+//! redis-cli get 'palisade:v1:{NAMESPACE}:frozen'                   # why nothing may be raised
+//! redis-cli xrevrange 'palisade:v1:{NAMESPACE}:log' + - count 10   # the latest changes
+//! ```
+//!
 //! **How a loss is noticed.** A process remembers the newest change of its own that was
 //! acknowledged, and says so with every call: a server on which `seen` does not show it has lost
 //! it, whatever it has gained since. A process remembers the change that its feed told last, and
@@ -75,8 +84,17 @@ impl Redis {
     /// Reads the files for TLS; blocking. Nothing is asked of Redis.
     ///
     /// # Errors
-    /// When they cannot be read, or there is no randomness.
+    /// When they cannot be read, the namespace would not be one, or there is no randomness.
     pub fn new(settings: Settings) -> Result<Self, Unavailable> {
+        // Braces end the hash tag, the others are patterns of an ACL.
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || "{}*?[]\\".contains(c);
+        if settings.namespace.is_empty() || settings.namespace.contains(is_odd) {
+            return Err(Unavailable(format!(
+                "{:?} is no namespace: give [ledger.redis] one of letters, digits, '-', '_', '.' \
+                 and '/'",
+                settings.namespace
+            )));
+        }
         let mut random = [0; 8];
         aws_lc_rs::rand::fill(&mut random)
             .map_err(|_| Unavailable("the system gives no random bytes".to_owned()))?;

@@ -164,7 +164,10 @@ impl Import {
         let kept = Moment::now();
         let about = super::peers::About::new().text();
         let session = store.begin(IMPORT_REPLICA, IMPORT_TTL, &about).await?;
-        store.frozen()?;
+        if let Err(frozen) = store.frozen() {
+            let _ = store.end(&session).await;
+            return Err(frozen);
+        }
         Ok(Self { store, session, kept })
     }
 

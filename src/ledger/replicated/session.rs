@@ -28,7 +28,10 @@ const RENEWAL_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Why a session is not relied on any more.
 struct Loss {
     why: String,
-    /// The store itself says so, or it is long over: nothing is waited for.
+    /// Its time is over: nothing is waited for.
+    is_late: bool,
+    /// The store itself says that it is over. Time alone does not: a keepalive whose answer was
+    /// lost has prolonged it there.
     is_over: bool,
 }
 
@@ -46,7 +49,7 @@ impl Keeper {
     /// Keeps a session alive, and begins a new one when it is over, until it is aborted.
     pub(super) async fn keep(mut self) {
         loop {
-            let Loss { why, is_over } = self.live().await;
+            let Loss { why, is_late, is_over } = self.live().await;
             let shared = Arc::clone(&self.shared);
             shared.suspend(&why);
             shared.transitions.push(Transition::Suspended);
@@ -55,11 +58,11 @@ impl Keeper {
                 "the session with the ledger is over: writes are refused until a new one begins"
             );
             shared.metrics.show(&shared.condition());
-            if !is_over {
+            if !is_late {
                 self.sleep_until(self.sent + shared.settings.hangs_up_after()).await;
             }
             shared.transitions.push(Transition::HangUp);
-            if !is_over {
+            if !is_late {
                 self.sleep_until(self.sent + shared.settings.ttl).await;
             }
             self.renew(is_over).await;
@@ -124,7 +127,7 @@ impl Keeper {
             }
             if now >= suspends {
                 let why = "no keepalive has succeeded for too long".into();
-                return Some(Loss { why, is_over: false });
+                return Some(Loss { why, is_late: false, is_over: false });
             }
             if now >= due {
                 return None;
@@ -202,5 +205,5 @@ impl Keeper {
 }
 
 fn gone(why: &str) -> Loss {
-    Loss { why: why.into(), is_over: true }
+    Loss { why: why.into(), is_late: true, is_over: true }
 }

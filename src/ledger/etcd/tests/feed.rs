@@ -1,6 +1,6 @@
 //! The feed: everything, in order, from a position on, and never silently less.
 
-use super::super::testing::shared;
+use super::super::testing::{Cluster, Options, shared};
 use super::*;
 
 #[tokio::test]
@@ -67,7 +67,8 @@ async fn a_long_way_back_is_told_whole() {
     for round in 0..6 {
         let batch: Vec<_> =
             (0..100).map(|index| change(&format!("{round}-{index}"), 0, &text)).collect();
-        store.swap(&session, &batch).await;
+        let ends = store.swap(&session, &batch).await;
+        assert!(ends.iter().all(|end| matches!(end, Swapped::Done(_))), "{ends:?}");
     }
     let last = put(&store, &session, "last", "").await;
     let mut feed = Feed::of(&store, Some(from));
@@ -85,7 +86,8 @@ async fn a_long_way_back_is_told_whole() {
 
 #[tokio::test]
 async fn what_was_compacted_is_told_as_missed() {
-    let etcd = shared().await;
+    // Of its own: compaction is for all namespaces.
+    let etcd = Cluster::start(1, Options::default()).await;
     let store = Arc::new(etcd.store("compacted"));
     let session = store.begin("r1", TTL, "").await.unwrap();
     let old = put(&store, &session, "a", "1").await;

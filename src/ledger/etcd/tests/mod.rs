@@ -1,6 +1,7 @@
 //! The ledger in etcd against real etcd: what it promises, and what a server can do to it.
 
 mod cluster;
+mod contract;
 mod faults;
 mod feed;
 mod login;

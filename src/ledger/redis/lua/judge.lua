@@ -23,7 +23,8 @@ if fed > 0 then
   local id = decimal(fed) .. '-0'
   local entry = redis.call('XRANGE', LOG, id, id)[1]
   local first = redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1]
-  local is_trimmed = not entry and first and tonumber(string.match(first[1], '^%d+')) > fed
+  local is_trimmed = not entry
+    and (not first or tonumber(string.match(first[1], '^%d+')) > fed)
   local is_there = entry and entry[2][2] == fed_tag
   if not is_there then
     has_missed = true

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rig::{Feed, Server, begun, done, ledger, resource, settings, swap};
 use crate::ledger::redis::Settings;
-use crate::ledger::replicated::store::{Event, Store, Stored};
+use crate::ledger::replicated::store::{Event, Store, Stored, Swapped};
 
 fn row(name: &str, version: u64, text: &str) -> Event {
     let stored = Stored { text: text.as_bytes().to_vec(), version };
@@ -62,6 +62,32 @@ async fn what_was_trimmed_was_missed() {
     let mut feed = Feed::resume(&ledger, Some(last));
     assert_eq!(feed.next().await, Event::Missed);
     assert_eq!(feed.next().await, Event::Position(next));
+    ledger.frozen().expect("nothing is lost");
+}
+
+/// What counts is the change itself, not how many there have been.
+#[tokio::test]
+async fn what_was_told_and_is_not_there_any_more_was_lost() {
+    let server = Server::durable();
+    let (one, session) = begun(settings(&server), "r1").await;
+    let watcher = ledger(settings(&server));
+    let (mut feed, _) = Feed::follow(&watcher).await;
+    let at = done(swap(&one, &session, "a", 0, "1").await);
+    while feed.next().await != Event::Position(at) {}
+    drop(feed);
+    drop(one);
+    server.ask(&["FLUSHALL"]);
+    let (two, session) = begun(settings(&server), "r2").await;
+    for number in 0..=at {
+        done(swap(&two, &session, &format!("b{number}"), 0, "1").await);
+    }
+    two.frozen().expect("it has lost nothing");
+    let mut feed = Feed::resume(&watcher, Some(at));
+    assert_eq!(feed.next().await, Event::Missed);
+    watcher.frozen().expect_err("it has");
+    let swapped = swap(&two, &session, "c", 0, "1").await;
+    assert!(matches!(swapped, Swapped::Failed(_)), "{swapped:?}");
+    two.frozen().expect_err("it is told");
 }
 
 #[tokio::test]

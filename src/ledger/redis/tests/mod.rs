@@ -1,5 +1,6 @@
 //! Against real servers: rows, sessions, the feed, what is refused, and what is lost.
 
+mod contract;
 mod failover;
 mod feed;
 mod judging;

@@ -221,10 +221,12 @@ impl Server {
         redis::cmd(name).arg(args).query(&mut connection).expect("an answer")
     }
 
-    /// Of a Sentinel: promotes the replica, and returns when it says so.
-    pub(super) fn fail_over(&self, to: &Server) {
+    /// Of a Sentinel: promotes the replica, and returns when it says so. The old primary is made
+    /// its replica at once: a Sentinel takes ten seconds to come to that.
+    pub(super) fn fail_over(&self, from: &Server, to: &Server) {
         self.ask_by_tcp(&["SENTINEL", "FAILOVER", "main"]);
         self.names(to);
+        from.ask(&["REPLICAOF", "127.0.0.1", &to.port.to_string()]);
     }
 
     /// Of a Sentinel: waits until it names that one.

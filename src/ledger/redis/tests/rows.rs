@@ -101,3 +101,37 @@ async fn rows_are_listed_in_the_order_of_their_bytes_each_namespace_for_itself()
     assert_eq!(Store::list(&*other, None, 9).await.expect("it is listed").len(), 1);
     assert_eq!(Store::read(&*other, &resource("a")).await.expect("it is read"), None);
 }
+
+/// With the commands that the module's documentation gives.
+#[tokio::test]
+async fn people_read_it_with_redis_cli() {
+    let server = Server::durable();
+    let (ledger, session) = begun(settings(&server), "r1").await;
+    let version = done(swap(&ledger, &session, "orders/1", 0, r#"{"mark":"42"}"#).await);
+    let type_in = |words: &str| {
+        let mut command = std::process::Command::new("redis-cli");
+        command.args(["-p", &server.port().to_string()]).args(words.split(' '));
+        let output = command.output().expect("no redis-cli: install it (Debian: redis-tools)");
+        String::from_utf8(output.stdout).expect("a text")
+    };
+    let key = |name: &str| format!("palisade:v1:{{test}}:{name}");
+    assert_eq!(type_in(&format!("zrange {} 0 -1", key("rows"))), "orders/1\n");
+    assert_eq!(type_in(&format!("hget {} text", key("row:orders/1"))), "{\"mark\":\"42\"}\n");
+    assert_eq!(type_in(&format!("zrange {} 0 -1", key("sessions"))), "r1#1\n");
+    let left = type_in(&format!("pttl {}", key("session:r1#1")));
+    assert!(left.trim().parse::<u64>().is_ok_and(|left| left > 1000), "{left}");
+    assert_eq!(type_in(&format!("get {}", key("frozen"))), "\n");
+    let log = type_in(&format!("xrevrange {} + - count 1", key("log")));
+    assert!(log.starts_with(&format!("{version}-0\nby\n")), "{log}");
+    assert!(log.ends_with("\nrow\norders/1\ntext\n{\"mark\":\"42\"}\n"), "{log}");
+}
+
+#[test]
+fn a_namespace_is_a_plain_word() {
+    let server = Server::durable();
+    for (name, is_fit) in [("prod/eu-1", true), ("", false), ("a}b", false), ("a b", false)] {
+        let settings =
+            crate::ledger::redis::Settings { namespace: name.into(), ..settings(&server) };
+        assert_eq!(crate::ledger::redis::Redis::new(settings).is_ok(), is_fit, "{name}");
+    }
+}

@@ -140,6 +140,12 @@ impl Remains for Control {
             }
         })
     }
+
+    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            Control::swept(self).await;
+        })
+    }
 }
 
 impl Drop for Control {

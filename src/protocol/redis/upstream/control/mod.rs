@@ -194,6 +194,12 @@ impl Remains for Control {
             self.shared.dead.ended(dead).await;
         })
     }
+
+    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            Control::swept(self).await;
+        })
+    }
 }
 
 impl Drop for Control {
