@@ -22,7 +22,9 @@ const CHUNK_BYTES: usize = 16 << 10;
 /// Of one connection on their way.
 const CHUNKS_MAX: usize = 4_096;
 /// How long the way to the other machine may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often that is tried while nobody answers.
+const CONNECTS_MAX: usize = 60;
 
 /// How bytes get there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -116,13 +118,7 @@ async fn accept(
         let (forth, back) = (weather.subscribe(), weather.subscribe());
         let (chances, mut reset) = ((chance(0), chance(1)), reset.subscribe());
         connections.spawn(async move {
-            let mut clear = forth.clone();
-            let is_clear = |both: &Both| !both.forth.is_lost && !both.back.is_lost;
-            let making = async {
-                clear.wait_for(is_clear).await.ok()?;
-                TcpStream::connect(to).await.ok()
-            };
-            let Ok(Some(server)) = timeout(CONNECT_TIMEOUT, making).await else { return };
+            let Some(server) = reach(to, forth.clone()).await else { return };
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
@@ -136,6 +132,21 @@ async fn accept(
             tokio::join!(forth, back);
         });
     }
+}
+
+/// Whoever connected has sent something already, maybe, which arrives when that is possible again.
+async fn reach(to: SocketAddr, mut weather: watch::Receiver<Both>) -> Option<TcpStream> {
+    for _ in 0..CONNECTS_MAX {
+        let is_clear = |both: &Both| !both.forth.is_lost && !both.back.is_lost;
+        weather.wait_for(is_clear).await.ok()?;
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(to)).await {
+            Ok(Ok(server)) => return Some(server),
+            // Nobody listens there.
+            Ok(Err(_)) => return None,
+            Err(_) => {}
+        }
+    }
+    None
 }
 
 async fn carry(
