@@ -69,11 +69,15 @@ impl Fault {
                 sleep(time).await;
             }
             What::LedgerDeaf(replica) => {
-                ledger.iter().for_each(|node| drop(net.lose(name(replica), node)));
+                for node in ledger {
+                    net.lose(name(replica), node);
+                }
                 sleep(time).await;
             }
             What::LedgerMute(replica) => {
-                ledger.iter().for_each(|node| drop(net.lose(node, name(replica))));
+                for node in ledger {
+                    net.lose(node, name(replica));
+                }
                 sleep(time).await;
             }
             What::PairOut(replica, node) => {

@@ -32,6 +32,8 @@ use sessions::Sessions;
 const SEED: u64 = 20_260_101;
 /// How long the short runs are.
 const SHORT: Duration = Duration::from_secs(25);
+/// How long those are that have to fail.
+const BROKEN: Duration = Duration::from_secs(8);
 /// Within which the last leader is in when all is well again, and everybody has ended.
 const END_DEADLINE: Duration = Duration::from_secs(120);
 /// Longest time for one fault.
@@ -205,7 +207,7 @@ async fn as_long_as_it_is_told_to() {
 
 /// Three Palisades that share nothing are no fence: so the judges can say no.
 async fn shared_by_nobody(store: Kind, violation: &str) {
-    let settings = Settings { seed: SEED, time: SHORT, store, ledger: Shared::Nothing };
+    let settings = Settings { seed: SEED, time: BROKEN, store, ledger: Shared::Nothing };
     let failed = run(&settings).await.expect_err("nothing is shared");
     assert!(failed.why.contains(violation), "{}", failed.why);
     std::fs::remove_dir_all(&failed.folder).unwrap();
