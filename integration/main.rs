@@ -22,6 +22,7 @@ mod operators;
 mod origin;
 mod postgres;
 mod redis;
+mod replicas;
 mod rig;
 mod s3_modes;
 mod shipped;
