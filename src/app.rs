@@ -1,5 +1,6 @@
 //! The composition root: ledger, gate, listeners; wait; drain.
 
+pub mod ledger;
 mod listeners;
 mod serve;
 
@@ -15,10 +16,10 @@ use tokio::time::Instant;
 
 use crate::admin::{self, ListenerInfo, Readiness};
 use crate::audit::{self, Audit};
-use crate::config::{self, Config, Ledger as LedgerChoice};
+use crate::config::{self, Config};
 use crate::gate::Gate;
-use crate::ledger::Ledger;
-use crate::ledger::embedded::{Embedded, OpenError};
+use crate::ledger::embedded::OpenError;
+use crate::ledger::{Ledger, Unavailable};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::{BindError, Server, Workers};
 use crate::net::tls::LoadError;
@@ -54,6 +55,17 @@ pub enum StartError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] OpenError),
+    /// A ledger that several replicas share.
+    #[error(
+        "nothing can be served without the ledger ({place}): {error}; once that is mended start \
+         palisade again, it does not try by itself"
+    )]
+    SharedLedger {
+        /// Where it is.
+        place: String,
+        /// What is wrong.
+        error: Unavailable,
+    },
     /// Threads and sockets of the operating system.
     #[error("the operating system refuses what is needed: {0}")]
     System(#[from] std::io::Error),
@@ -102,15 +114,18 @@ pub struct Ended {
 pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running, StartError> {
     describe_metrics();
     let audit = Audit::open(config.audit.clone()).map_err(StartError::Audit)?;
-    let LedgerChoice::Embedded { path, settings } = config.ledger.clone();
-    let opening = tokio::task::spawn_blocking(move || Embedded::open(&path, settings));
-    let ledger: Arc<dyn Ledger> = Arc::new(opening.await.map_err(std::io::Error::other)??);
+    let ledger = ledger::open(&config.ledger).await?;
+    if let Some(loses) = ledger.loses() {
+        tracing::warn!("a failover of the ledger can lose marks: {loses}");
+    }
     let gate =
         Arc::new(Gate::new(Arc::clone(&ledger), config.gate, audit.clone(), Handle::current()));
     for rule in config.listeners.iter().flat_map(|listener| listener.rules().iter()) {
         gate.count_rule(&rule.name);
     }
-    let readiness = Readiness::new(config.listeners.iter().map(describe));
+    let shared = ledger::guarantee(&config.ledger, &*ledger);
+    let readiness =
+        Readiness::new(config.listeners.iter().map(|listener| describe(listener, &shared)));
     let workers = Workers::start(config.workers)?;
     let instance = instance();
     let mut running = Running {
@@ -155,6 +170,7 @@ pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Running,
         detail: Some(serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "unclean_end_before": unclean,
+            "session": ledger.session().map(|session| session.to_string()),
         })),
         ..audit::Event::default()
     });
@@ -255,7 +271,8 @@ fn describe_metrics() {
     redis::describe_metrics();
 }
 
-fn describe(listener: &config::Listener) -> ListenerInfo {
+/// `shared`: what the ledger adds.
+fn describe(listener: &config::Listener, shared: &str) -> ListenerInfo {
     let slowest = listener.rules().iter().map(|rule| rule.settle_timeout).max();
     let guarantee = match (slowest, listener) {
         (None, config::Listener::Http(_)) => "no rule: every request is refused".to_owned(),
@@ -273,6 +290,7 @@ fn describe(listener: &config::Listener) -> ListenerInfo {
              server itself, which says that they are gone (CLIENT KILL)"
             .to_owned(),
     };
+    let guarantee = if slowest.is_some() { guarantee + shared } else { guarantee };
     ListenerInfo { name: Arc::clone(listener.name()), speaks: listener.protocol(), guarantee }
 }
 

@@ -1,8 +1,11 @@
 //! Micro-benchmarks: `cargo bench --bench micro -- [NAME]`.
 
 mod admission;
+mod etcd;
+mod fixture;
 mod ledger;
 mod redis;
+mod replicas;
 
 fn main() {
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
@@ -15,5 +18,8 @@ fn main() {
     }
     if wanted("redis") {
         redis::run();
+    }
+    if wanted("replicas") {
+        replicas::run();
     }
 }

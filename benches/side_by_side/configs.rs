@@ -10,14 +10,29 @@ use super::peers::Place;
 pub const LUA_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_lua_module.so";
 const NDK_MODULE: &str = "/usr/lib/nginx/modules/ndk_http_module.so";
 
+/// The ledger in a file.
+pub fn embedded(dir: &Path) -> String {
+    format!("[ledger.embedded]\npath = \"{}/ledger.redb\"", dir.display())
+}
+
+/// The ledger in etcd.
+pub fn etcd(address: SocketAddr) -> String {
+    format!("[ledger.etcd]\nendpoints = [\"http://{address}\"]\n[ledger.session]\nreplica = \"r1\"")
+}
+
 /// With everything on: the fence, the durable mark, audit, metrics, revocation.
-pub fn palisade(place: &Place, dir: &Path, address: SocketAddr, admin: SocketAddr) -> String {
+pub fn palisade(
+    place: &Place,
+    dir: &Path,
+    ledger: &str,
+    address: SocketAddr,
+    admin: SocketAddr,
+) -> String {
     let (certs, dir, origin) = (place.certs.display(), dir.display(), place.origin);
     format!(
         r#"
 workers = 2
-[ledger.embedded]
-path = "{dir}/ledger.redb"
+{ledger}
 [admin]
 listen = "{admin}"
 [audit]

@@ -11,7 +11,7 @@
 //! Each proxy terminates mTLS (TLS 1.3, the client verified against a CRL too) before the
 //! same origin, on loopback. Palisade runs with everything on: the fence with its durable
 //! mark, audit and metrics; the others only pass on. What is not installed is left out
-//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis`, `nutcracker`, `postgresql`,
+//! (Debian: `haproxy`, `nginx-light`, `libnginx-mod-http-lua`, `redis`, `etcd-server`, `nutcracker`, `postgresql`,
 //! `pgbouncer`; see to it that none of them runs as a service after that). Envoy is in no Debian
 //! package, but in one of Python's, and is looked for in PATH and in target/envoy:
 //!
@@ -100,8 +100,14 @@ fn compare_http(options: &Options, dir: &tempfile::TempDir, certs: PathBuf) {
 
 fn options() -> Options {
     let mut arguments = std::env::args().skip(1);
-    let mut wanted =
-        vec![Kind::Palisade, Kind::HaProxy, Kind::Nginx, Kind::NginxRedis, Kind::Envoy];
+    let mut wanted = vec![
+        Kind::Palisade,
+        Kind::PalisadeEtcd,
+        Kind::HaProxy,
+        Kind::Nginx,
+        Kind::NginxRedis,
+        Kind::Envoy,
+    ];
     let mut options = Options {
         peers: Vec::new(),
         rounds: 5,

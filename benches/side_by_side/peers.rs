@@ -17,6 +17,8 @@ const END_DEADLINE: Duration = Duration::from_secs(5);
 pub enum Kind {
     /// This one.
     Palisade,
+    /// The same with its ledger in etcd, which is not counted: it is asked at takeovers only.
+    PalisadeEtcd,
     /// Another build of it.
     Other(PathBuf),
     HaProxy,
@@ -47,6 +49,7 @@ impl Kind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Palisade => "palisade",
+            Self::PalisadeEtcd => "palisade+etcd",
             Self::Other(_) => "other build",
             Self::HaProxy => "haproxy",
             Self::Nginx => "nginx",
@@ -57,13 +60,14 @@ impl Kind {
 
     /// Whether it refuses stale writes.
     pub fn is_fence(&self) -> bool {
-        matches!(self, Self::Palisade | Self::Other(_) | Self::NginxRedis)
+        !matches!(self, Self::HaProxy | Self::Nginx | Self::Envoy)
     }
 
     /// Whether it is installed.
     pub fn is_there(&self) -> bool {
         let needs: &[&str] = match self {
             Self::Palisade | Self::Other(_) => &[],
+            Self::PalisadeEtcd => &["etcd"],
             Self::HaProxy => &["haproxy"],
             Self::Nginx => &["nginx"],
             Self::NginxRedis => {
@@ -88,13 +92,31 @@ impl Kind {
         let mut peer = Peer::new(address);
         let mut command = match self {
             Self::Palisade | Self::Other(_) => {
-                let text = configs::palisade(place, &dir, address, free_address());
+                let ledger = configs::embedded(&dir);
+                let text = configs::palisade(place, &dir, &ledger, address, free_address());
                 let config = write("palisade.toml", text);
                 let mut command = Command::new(match self {
                     Self::Other(binary) => binary.clone(),
                     _ => PathBuf::from(env!("CARGO_BIN_EXE_palisade")),
                 });
                 command.arg("run").arg("--config").arg(config);
+                command
+            }
+            Self::PalisadeEtcd => {
+                let (etcd, peers) = (free_address(), free_address());
+                let mut command = Command::new(find("etcd").expect("etcd is there"));
+                let (etcd_url, peer_url) = (format!("http://{etcd}"), format!("http://{peers}"));
+                command.arg("--data-dir").arg(dir.join("etcd"));
+                command.args(["--listen-client-urls", &etcd_url, "--log-level", "error"]);
+                command.args(["--advertise-client-urls", &etcd_url]);
+                command.args(["--listen-peer-urls", &peer_url]);
+                command.args(["--initial-advertise-peer-urls", &peer_url]);
+                command.args(["--initial-cluster", &format!("default={peer_url}")]);
+                peer.spawn(&mut command, &dir, etcd);
+                let ledger = configs::etcd(etcd);
+                let text = configs::palisade(place, &dir, &ledger, address, free_address());
+                let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+                command.arg("run").arg("--config").arg(write("palisade.toml", text));
                 command
             }
             Self::HaProxy => {
@@ -122,7 +144,12 @@ impl Kind {
             }
         };
         peer.spawn(&mut command, &dir, address);
-        peer.pids = usage::family(&peer.child_pids());
+        let pids = peer.child_pids();
+        let counted = match self {
+            Self::PalisadeEtcd => &pids[1..],
+            _ => &pids,
+        };
+        peer.pids = usage::family(counted);
         peer
     }
 }

@@ -20,7 +20,7 @@ mod crash;
 mod direct;
 mod door;
 mod failover;
-mod history;
+pub mod history;
 mod login;
 mod readonly;
 mod session;

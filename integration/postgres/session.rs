@@ -173,6 +173,14 @@ async fn what_the_server_reports_comes_through() {
     one.simple("SET application_name = 'another'").await.good();
     let name = one.value("SHOW application_name").await;
     assert_eq!(name, "another [palisade:rig]");
+    // The server never has it without that: somebody may have to find the session by it.
+    let both = "SET application_name = 'third'; SELECT current_setting('application_name')";
+    assert_eq!(one.value(both).await, "third [palisade:rig]");
+    assert_eq!(one.parameters["application_name"], "third");
+    let both = ["SET application_name TO fourth", "SELECT current_setting('application_name')"];
+    let batch = both.map(|sql| extended(sql, &[]));
+    one.send(&[extended("SELECT 4", &[]), batch.concat(), tagged(b'S', &[])].concat()).await;
+    assert_eq!(one.answer().await.rows(), [["4"], ["fourth [palisade:rig]"]]);
     one.simple("RESET ALL").await.good();
     let name = one.value("SHOW application_name").await;
     assert!(name.ends_with(" [palisade:rig]"), "{name}");

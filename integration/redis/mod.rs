@@ -21,7 +21,7 @@ mod crash;
 mod direct;
 mod door;
 mod failover;
-mod history;
+pub mod history;
 mod library;
 mod resources;
 mod same;

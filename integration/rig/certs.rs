@@ -71,6 +71,13 @@ impl Certs {
         self.call(&server, &["--out".as_ref(), self.dir.as_os_str()]);
     }
 
+    /// The same, with more names and addresses in it.
+    pub fn renew_server_for(&self, names: &[String]) {
+        let names: Vec<_> = names.iter().flat_map(|name| ["--name", name]).collect();
+        let server = [&["server", "--name", "localhost", "--force"][..], &names].concat();
+        self.call(&server, &["--out".as_ref(), self.dir.as_os_str()]);
+    }
+
     /// Revokes the certificate of a client.
     pub fn revoke(&self, who: &str) {
         self.call(&["revoke"], &[self.of(who).0.as_os_str()]);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use tokio::task::JoinHandle;
 
 /// How long any one request may take.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long one of several addresses may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Which HTTP is spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,9 +36,18 @@ pub enum Version {
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
+    /// More ways to the same, which are taken in turn: a balancer of load.
+    others: Arc<Ways>,
     tls: Option<Arc<ClientConfig>>,
     version: Version,
     headers: Vec<(String, String)>,
+}
+
+/// Where else a client may turn to.
+#[derive(Debug, Default)]
+struct Ways {
+    addresses: Vec<SocketAddr>,
+    turn: AtomicUsize,
 }
 
 /// Bytes in both directions.
@@ -62,7 +74,8 @@ pub struct Upload {
 impl Client {
     /// In plain text.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None, version: Version::Http1, headers: Vec::new() }
+        let others = Arc::default();
+        Self { address, others, tls: None, version: Version::Http1, headers: Vec::new() }
     }
 
     /// With TLS and a client certificate.
@@ -80,6 +93,12 @@ impl Client {
             .unwrap();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self { tls: Some(Arc::new(config)), ..Self::plain(address) }
+    }
+
+    /// The same, each request to another of these; whoever does not listen is passed over.
+    pub fn balanced(mut self, addresses: &[SocketAddr]) -> Self {
+        self.others = Arc::new(Ways { addresses: addresses.to_vec(), turn: AtomicUsize::new(0) });
+        self
     }
 
     /// The same with another HTTP.
@@ -135,12 +154,25 @@ impl Client {
 
     /// A connection of its own, on which a test says what it wants.
     pub async fn connect(&self) -> Result<Box<dyn Duplex>, String> {
-        let stream = TcpStream::connect(self.address).await.map_err(told)?;
+        let stream = self.reach().await?;
         stream.set_nodelay(true).map_err(told)?;
         let Some(tls) = self.tls.clone() else { return Ok(Box::new(stream)) };
         let name = ServerName::try_from("localhost").map_err(told)?;
         let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await;
         Ok(Box::new(stream.map_err(told)?))
+    }
+
+    async fn reach(&self) -> Result<TcpStream, String> {
+        let Ways { addresses, turn } = &*self.others;
+        let first = turn.fetch_add(1, Ordering::Relaxed);
+        for step in 0..addresses.len() {
+            let address = addresses[(first + step) % addresses.len()];
+            let connecting = TcpStream::connect(address);
+            if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+                return Ok(stream);
+            }
+        }
+        TcpStream::connect(self.address).await.map_err(told)
     }
 
     /// Begins a request whose body will have that many bytes.

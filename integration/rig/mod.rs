@@ -9,7 +9,9 @@ use tempfile::TempDir;
 
 mod certs;
 mod client;
+pub mod cluster;
 mod config;
+pub mod net;
 pub mod postgres;
 mod process;
 pub mod redis;
@@ -202,10 +204,15 @@ pub fn unique() -> u32 {
 }
 
 /// Waits until it is true, or fails after ten seconds.
-pub async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub async fn eventually(what: &str, is_true: impl AsyncFnMut() -> bool) {
+    within(Duration::from_secs(10), what, is_true).await;
+}
+
+/// Waits until it is true, or fails after that time.
+pub async fn within(limit: Duration, what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !is_true().await {
-        assert!(Instant::now() < deadline, "{what}: not within ten seconds");
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         tokio::time::sleep(POLL).await;
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::net::Node;
 use super::process::{Process, palisade, python};
 
 /// The buckets that the tests use.
@@ -43,8 +44,8 @@ impl Kind {
         let journal = dir.join("journal");
         let (process, address) = match self {
             Self::Moto => moto(dir),
-            Self::S3s => s3s(dir, true, None),
-            Self::S3sJournaled => s3s(dir, true, Some(&journal)),
+            Self::S3s => s3s(dir, true, None, None),
+            Self::S3sJournaled => s3s(dir, true, Some(&journal), None),
         };
         Store { address, process, journal }
     }
@@ -53,11 +54,23 @@ impl Kind {
 /// A store with a journal that checks no signatures, for writers without Palisade.
 pub fn open_store(dir: &Path) -> Store {
     let journal = dir.join("journal");
-    let (process, address) = s3s(dir, false, Some(&journal));
+    let (process, address) = s3s(dir, false, Some(&journal), None);
     Store { address, process, journal }
 }
 
-fn s3s(dir: &Path, is_signed: bool, journal: Option<&Path>) -> (Process, SocketAddr) {
+/// A store with a journal, on a machine of its own.
+pub fn store_on(node: &Node, dir: &Path) -> Store {
+    let journal = dir.join("journal");
+    let (process, address) = s3s(dir, true, Some(&journal), Some(node));
+    Store { address, process, journal }
+}
+
+fn s3s(
+    dir: &Path,
+    is_signed: bool,
+    journal: Option<&Path>,
+    node: Option<&Node>,
+) -> (Process, SocketAddr) {
     let mut command = palisade();
     command.arg("store").arg("--dir").arg(dir.join("store"));
     if is_signed {
@@ -70,6 +83,10 @@ fn s3s(dir: &Path, is_signed: bool, journal: Option<&Path>) -> (Process, SocketA
     if let Some(journal) = journal {
         std::fs::write(journal, "").unwrap();
         command.arg("--journal").arg(journal);
+    }
+    if let Some(node) = node {
+        command.arg("--listen").arg(format!("{}:0", node.ip));
+        command = node.command(&command);
     }
     let mut process = Process::start(&mut command, "store", dir);
     let address = process.first_line().parse().unwrap();

@@ -47,6 +47,12 @@ impl Crew {
         Self { clients: Arc::new(clients.into()), can_seal: true, log: Arc::clone(log) }
     }
 
+    /// A crew of which each request goes through another one of several Palisades.
+    pub fn balanced(clients: impl Fn(&str) -> Client, log: &Arc<Log>) -> Self {
+        let clients = LEADERS.map(|who| (who, clients(who)));
+        Self { clients: Arc::new(clients.into()), can_seal: true, log: Arc::clone(log) }
+    }
+
     /// A crew that goes through something that only knows tokens.
     pub fn plain(address: SocketAddr, log: &Arc<Log>) -> Self {
         let clients = LEADERS.map(|who| (who, Client::plain(address)));

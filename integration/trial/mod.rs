@@ -29,11 +29,10 @@ mod shim;
 
 pub use chance::Chance;
 pub use leaders::{Crew, take_turns};
-pub use log::{Counts, Log, now_ms};
+pub use log::{Counts, Log, Notes, now_ms};
 pub use plan::KINDS;
 
 use self::conductor::Conductor;
-use self::log::Notes;
 use self::plan::{DELAY_MS_MAX, RESOURCES, SETTLE_MS, SETTLE_TIMEOUT};
 use self::shim::Shim;
 use crate::history::{self, Applied, Judge, Round};

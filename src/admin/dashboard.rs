@@ -51,6 +51,7 @@ struct Page<'a> {
     ready: bool,
     checks: &'a [Check],
     listeners: &'a [Listener],
+    shared: bool,
     refresh_ms: u32,
     resources_shown: usize,
 }
@@ -97,6 +98,7 @@ pub(super) async fn page(Extracted(state): Extracted<State>) -> Result<Response,
         ready: ready.ready,
         checks: &ready.checks,
         listeners: &listeners(&state),
+        shared: state.ledger.session().is_some(),
         refresh_ms: REFRESH_MS,
         resources_shown: RESOURCES_SHOWN,
     };

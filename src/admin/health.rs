@@ -6,8 +6,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{Check, State};
-use crate::telemetry;
+use super::{Check, State, replicas};
+use crate::{ledger, telemetry};
 
 /// `GET /readyz`.
 #[derive(Debug, Deserialize, Serialize)]
@@ -40,6 +40,11 @@ pub(super) async fn metrics(Extracted(state): Extracted<State>) -> Response {
     metrics::gauge!(telemetry::READY).set(f64::from(u8::from(ready)));
     let is_failing = state.ledger.health().is_err();
     metrics::gauge!(telemetry::LEDGER_FAILING).set(f64::from(u8::from(is_failing)));
+    let condition = replicas::condition(&state.ledger.condition());
+    for name in replicas::CONDITIONS {
+        let is_so = f64::from(u8::from(name == condition));
+        metrics::gauge!(ledger::metrics::CONDITION, "condition" => name).set(is_so);
+    }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
         .into_response()
 }

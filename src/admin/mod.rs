@@ -1,7 +1,7 @@
 //! Health, metrics and resources for operators, on a listener of its own.
 //!
 //! Plain HTTP on loopback, where whoever reaches it is an operator; elsewhere mTLS, where
-//! any trusted certificate may look and only `operators` may seal and reset. Pages of
+//! any trusted certificate may look and only `operators` may seal, reset and confirm. Pages of
 //! other sites that run in an operator's browser may do neither: see `guard`.
 
 mod dashboard;
@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod problem;
 mod readiness;
+mod replicas;
 mod resources;
 mod serve;
 pub mod view;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Condition, Ledger};
 
 /// A listener for writers, as the dashboard tells of it.
 #[derive(Clone, Debug, Default)]
@@ -85,13 +85,7 @@ impl Readiness {
         let check = |name: &str, ok, detail: String| Check { name: name.into(), ok, detail };
         let draining = self.shared.draining.load(Ordering::Acquire);
         let running = if draining { "shutting down" } else { "serving" };
-        let mut checks = vec![
-            match ledger.health() {
-                Ok(()) => check("ledger", true, "open, marks loaded".into()),
-                Err(error) => check("ledger", false, error.to_string()),
-            },
-            check("running", !draining, running.into()),
-        ];
+        let mut checks = vec![of_ledger(ledger), check("running", !draining, running.into())];
         for listener in self.listeners() {
             let name = format!("listener {}", listener.info.name);
             let ok = listener.down.is_none();
@@ -115,4 +109,37 @@ impl Readiness {
             change(listener);
         }
     }
+}
+
+/// Ready while holders are served: who balances load by it sends them elsewhere only when nothing is
+/// gained by staying.
+fn of_ledger(ledger: &dyn Ledger) -> Check {
+    let (ok, detail) = match ledger.condition() {
+        Condition::Serving => match (ledger.health(), ledger.session()) {
+            (Ok(()), None) => (true, "open, marks loaded".to_owned()),
+            (Ok(()), Some(session)) => (true, format!("in reach, session {session}")),
+            (Err(error), _) => (false, error.to_string()),
+        },
+        Condition::OutOfReach { why, serves_for } => {
+            let seconds = serves_for.as_secs();
+            (
+                true,
+                format!(
+                    "out of reach: current holders are served for {seconds}s more, nobody can take \
+                 over ({why})"
+                ),
+            )
+        }
+        Condition::Frozen { why } => (
+            true,
+            format!(
+                "frozen: current holders are served, nobody can take over until an operator confirms \
+             with `palisade ledger confirm` ({why})"
+            ),
+        ),
+        Condition::Suspended { why } => {
+            (false, format!("suspended: writes are refused, reads go on ({why})"))
+        }
+    };
+    Check { name: "ledger".to_owned(), ok, detail }
 }

@@ -132,23 +132,9 @@ impl Asked {
         let asked: view::Operation = serde_json::from_slice(body)
             .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
         let resource = resource(&asked.name)?;
-        if !caller.may_operate(&state.operators) {
-            let mut event = event("refused", &peer, &resource);
-            event.reason = Some("forbidden");
-            event.operation = Some(operation.into());
-            state.audit.record(event);
-            return Err(Problem::forbidden(format!(
-                "{} is not one of the operators; add it to admin.operators",
-                peer.identity.name
-            )));
-        }
-        let reason = asked.reason.trim();
-        if reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control) {
-            return Err(Problem::bad_request(format!(
-                "a reason is one line of at most {REASON_BYTES_MAX} bytes"
-            )));
-        }
-        Ok(Self { resource, peer, reason: reason.to_owned() })
+        check_operator(state, caller, operation, event("refused", &peer, &resource))?;
+        let reason = reason(&asked.reason)?;
+        Ok(Self { resource, peer, reason })
     }
 }
 
@@ -171,6 +157,35 @@ impl Operations {
             }
         }
     }
+}
+
+/// Records in `event` who may not do that.
+pub(super) fn check_operator(
+    state: &State,
+    caller: &Caller,
+    operation: &'static str,
+    event: Event,
+) -> Result<(), Problem> {
+    if caller.may_operate(&state.operators) {
+        return Ok(());
+    }
+    let reason = Some("forbidden");
+    state.audit.record(Event { reason, operation: Some(operation.into()), ..event });
+    Err(Problem::forbidden(format!(
+        "{} is not one of the operators; add it to admin.operators",
+        caller.peer().identity.name
+    )))
+}
+
+/// An operator's reason, as it is kept.
+pub(super) fn reason(text: &str) -> Result<String, Problem> {
+    let reason = text.trim();
+    if reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control) {
+        return Err(Problem::bad_request(format!(
+            "a reason is one line of at most {REASON_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(reason.to_owned())
 }
 
 fn resource(name: &str) -> Result<Resource, Problem> {

@@ -24,7 +24,8 @@ use tower_http::timeout::TimeoutLayer;
 use super::guard::{self, Caller};
 use super::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_TIMEOUT, OPERATION_TIMEOUT,
-    OPERATIONS_MAX, READ_TIMEOUT, READS_MAX, State, dashboard, health, problem, resources,
+    OPERATIONS_MAX, READ_TIMEOUT, READS_MAX, State, dashboard, health, problem, replicas,
+    resources,
 };
 use crate::net::listen::{Connection, Handler};
 
@@ -54,6 +55,7 @@ impl Server {
             .route("/dashboard.css", get(dashboard::style))
             .route("/dashboard.js", get(dashboard::script))
             .route("/api/overview", get(dashboard::overview))
+            .route("/api/replicas", get(replicas::list))
             .route("/api/resources", get(resources::list))
             .route("/api/resources/show", get(resources::show))
             .route("/livez", get(health::livez))
@@ -65,6 +67,7 @@ impl Server {
                     .layer(GlobalConcurrencyLimitLayer::new(READS_MAX)),
             );
         let router = Router::new()
+            .route("/api/ledger/confirm", post(replicas::confirm))
             .route("/api/resources/reset", post(resources::reset))
             .route("/api/resources/seal", post(resources::seal))
             .layer(Extension(operations))

@@ -110,6 +110,40 @@ pub struct Done {
     pub evidence: Option<Takeover>,
 }
 
+/// `GET /api/replicas`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Replicas {
+    /// Whether several can share the ledger; otherwise this process is alone.
+    pub shared: bool,
+    /// The session of the one that answers, where there are sessions.
+    pub session: Option<String>,
+    /// `serving`, `out_of_reach`, `frozen` or `suspended`.
+    pub condition: String,
+    /// The condition in a sentence.
+    pub detail: String,
+    /// What a failover of the ledger can lose.
+    pub loses: Option<String>,
+    /// Those that are alive, by the ledger's own word.
+    pub replicas: Vec<crate::ledger::Replica>,
+    /// Why they cannot be told.
+    pub problem: Option<String>,
+}
+
+/// `POST /api/ledger/confirm`: what is asked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// Why takeovers may go on, in the operator's words.
+    pub reason: String,
+}
+
+/// What is answered: takeovers go on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Confirmed {
+    /// Why they were refused until now; nothing when they were not.
+    pub was_frozen: Option<String>,
+}
+
 /// An RFC 9457 problem document.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Problem {

@@ -80,10 +80,9 @@ impl Running {
             None => {
                 let upstream = Arc::clone(&listener.upstream);
                 let name = Arc::clone(&upstream.name);
-                let servers =
-                    postgres::Servers::new(upstream, &Handle::current()).map_err(|error| {
-                        StartError::Connector { listener: bound.name.clone(), error }
-                    })?;
+                let servers = postgres::Servers::new(upstream, &gate, &Handle::current()).map_err(
+                    |error| StartError::Connector { listener: bound.name.clone(), error },
+                )?;
                 self.servers.entry(name).or_insert(servers).clone()
             }
         };
@@ -108,9 +107,11 @@ impl Running {
                 let upstream = Arc::clone(&listener.upstream);
                 let name = Arc::clone(&upstream.name);
                 let servers =
-                    redis::Servers::new(upstream, audit.clone(), &Handle::current()).map_err(
-                        |error| StartError::Connector { listener: bound.name.clone(), error },
-                    )?;
+                    redis::Servers::new(upstream, &gate, audit.clone(), &Handle::current())
+                        .map_err(|error| StartError::Connector {
+                            listener: bound.name.clone(),
+                            error,
+                        })?;
                 self.redis_servers.entry(name).or_insert(servers).clone()
             }
         };

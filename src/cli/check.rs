@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::{Config, Listener, Problem};
+use crate::config::{Config, Ledger, Listener, Problem, show_duration};
 
 /// How many problems are shown; who has more of them has enough to do.
 const SHOWN_MAX: usize = 100;
@@ -28,7 +28,7 @@ fn check(file: &Path) -> (String, bool) {
         Ok((config, warnings)) => {
             let listeners = count(config.listeners.len(), "listener");
             let rules = count(config.rules, "rule");
-            let mut report = list(&warnings);
+            let mut report = list(&warnings) + &shared(&config.ledger);
             for listener in &config.listeners {
                 let (name, protocol) = (listener.name(), listener.protocol());
                 let upstream = listener.upstream();
@@ -43,6 +43,21 @@ fn check(file: &Path) -> (String, bool) {
         }
         Err(problems) => (refusal(&problems), false),
     }
+}
+
+/// How this process takes part in a ledger that several share, with its times.
+fn shared(ledger: &Ledger) -> String {
+    let Some(session) = ledger.session() else { return String::new() };
+    format!(
+        "ledger: {}, as replica {}\n  after a keepalive was sent, every {}: admits for {}, closes what \
+         is unknown at {}, and its session is over at {}\n",
+        ledger.place(),
+        session.replica,
+        show_duration(session.keepalive_interval()),
+        show_duration(session.admits_for()),
+        show_duration(session.hangs_up_after()),
+        show_duration(session.ttl),
+    )
 }
 
 /// What no rule lets through, where that may surprise.
@@ -155,6 +170,15 @@ mod tests {
                         refused\n  what writes to every key (FLUSHALL, commands that nobody \
                         knows) is refused: no rule covers every key of every database\n\
                         ok: 1 listener, 1 rule\n";
+        assert_eq!(check(&file), (expected.to_owned(), true));
+
+        let etcd = "ledger.etcd.endpoints = 'http://127.0.0.1:2379'\n\
+                    ledger.session.replica = 'r1'\n";
+        put(&format!("{etcd}{redis}takeover_timeout = '20s'\ndrain = '3s'\n"));
+        let expected = "ledger: etcd at 127.0.0.1:2379, namespace default, as replica r1\n  after a \
+                        keepalive was sent, every 3333ms: admits for 10s, closes what is unknown at \
+                        13s, and its session is over at 15s\nlistener queue: redis, upstream \
+                        queue\nok: 1 listener, 1 rule\n";
         assert_eq!(check(&file), (expected.to_owned(), true));
 
         put(good);

@@ -80,10 +80,12 @@ fn explain(config: &Config, args: &Args) -> anyhow::Result<String> {
         match listener {
             config::Listener::Http(listener) => {
                 let head = request::head(args, listener)?;
-                on_http(&mut text, listener, args, &head)?;
+                on_http(&mut text, config, listener, args, &head)?;
             }
-            config::Listener::Postgres(listener) => session::write(&mut text, listener, args)?,
-            config::Listener::Redis(listener) => command::write(&mut text, listener, args)?,
+            config::Listener::Postgres(listener) => {
+                session::write(&mut text, config, listener, args)?
+            }
+            config::Listener::Redis(listener) => command::write(&mut text, config, listener, args)?,
         }
     }
     Ok(text)
@@ -165,6 +167,7 @@ fn chosen<'a>(config: &'a Config, args: &Args) -> anyhow::Result<Vec<&'a config:
 
 fn on_http(
     text: &mut String,
+    config: &Config,
     listener: &Listener,
     args: &Args,
     head: &Parts,
@@ -214,7 +217,8 @@ fn on_http(
     for target in &operation.targets {
         let identity = &args.identity;
         let written = &written;
-        Explained { listener, target, identity, token, is_refused, written }.write(text)?;
+        let ledger = &config.ledger;
+        Explained { ledger, listener, target, identity, token, is_refused, written }.write(text)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod checks;
 mod files;
 mod foreign;
+mod ledger;
 mod listeners;
 mod names;
 mod problem;
@@ -24,16 +25,16 @@ mod tls;
 mod upstreams;
 mod values;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use ledger::Ledger;
 pub use listeners::Listener;
 pub use problem::{Problem, Severity};
 pub use values::show_duration;
 
-use crate::ledger::embedded;
 use crate::rules::{Rule, Rules};
 use crate::{admin, audit, gate, telemetry};
 use problem::Source;
@@ -47,7 +48,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// A whole configuration. If there is one, it can be served.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file of the embedded ledger.
+    /// Where the marks are kept.
     pub ledger: Ledger,
     /// The bounds of the gate.
     pub gate: gate::Settings,
@@ -67,18 +68,6 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How many `[[resources]]` there are.
     pub rules: usize,
-}
-
-/// Which ledger.
-#[derive(Clone, Debug)]
-pub enum Ledger {
-    /// `[ledger.embedded]`: a file.
-    Embedded {
-        /// The file.
-        path: PathBuf,
-        /// Its bounds.
-        settings: embedded::Settings,
-    },
 }
 
 impl Config {
@@ -154,12 +143,12 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let workers = root.count("workers", 1..=1024).unwrap_or_else(cores);
     let drain_delay = root.delay("drain_delay").unwrap_or_default();
     let drain_timeout = root.duration("drain_timeout").unwrap_or(DRAIN_TIMEOUT);
-    let ledger = server::ledger(root);
+    let ledger = ledger::read(root);
     let mut gate = server::gate(root);
     let admin = server::admin(root);
     let log = server::log(root);
     let audit = server::audit(root);
-    if let (Some(ledger), Some(audit)) = (&ledger, &audit) {
+    if let (Some(ledger), Some(audit)) = (ledger.file(), &audit) {
         server::files_apart(root, ledger, audit);
     }
     let upstreams = upstreams::read(root);
@@ -167,12 +156,15 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let rules = resources::read(root, &listeners);
     checks::addresses(report, &listeners, admin.as_ref());
     checks::unused(report, &upstreams, &listeners);
-    checks::replicas(report, &upstreams);
+    if !ledger.is_shared() {
+        checks::replicas(report, &upstreams);
+    }
     checks::rules(report, &rules, &listeners);
     for rule in &rules {
         checks::times(report, rule, &listeners);
         sessions::check(report, rule, &listeners);
     }
+    let ledger = ledger.finish(&rules, &listeners, &upstreams);
     let listeners = listeners.into_iter().map(|listener| {
         let name = *listener.name.get_ref();
         let protocol = listener.protocol?;

@@ -47,13 +47,56 @@ pub(super) static ROOT: Schema = Schema {
     ],
 };
 
-static LEDGER: Schema = schema(&[("embedded", Table(&EMBEDDED))]);
+static LEDGER: Schema = Schema {
+    keys: &[
+        ("embedded", Table(&EMBEDDED)),
+        ("etcd", Table(&ETCD)),
+        ("redis", Table(&REDIS_LEDGER)),
+        ("session", Table(&SESSION)),
+    ],
+    traps: &[
+        ("path", "write it in `[ledger.embedded]`"),
+        ("replica", "write it in `[ledger.session]`"),
+    ],
+};
 static EMBEDDED: Schema = schema(&[
     ("path", Value),
     ("verify_on_open", Value),
     ("cache", Value),
     ("commit_stall_timeout", Value),
 ]);
+
+static ETCD: Schema = Schema {
+    keys: &[
+        ("endpoints", Value),
+        ("namespace", Value),
+        ("user", Value),
+        ("password_file", Value),
+        ("password_env", Value),
+        ("tls", Table(&CLIENT_TLS)),
+    ],
+    traps: &[("password", PASSWORD), ("username", "write `user`"), ("prefix", "write `namespace`")],
+};
+
+static REDIS_LEDGER: Schema = Schema {
+    keys: &[
+        ("endpoints", Value),
+        ("user", Value),
+        ("password_file", Value),
+        ("password_env", Value),
+        ("database", Value),
+        ("namespace", Value),
+        ("wait_replicas", Value),
+        ("wait_timeout", Value),
+        ("accept_loss", Value),
+        ("tls", Table(&CLIENT_TLS)),
+        ("sentinel", Table(&SENTINEL)),
+    ],
+    traps: &[("password", PASSWORD), ("username", "write `user`"), ("prefix", "write `namespace`")],
+};
+
+static SESSION: Schema =
+    schema(&[("replica", Value), ("ttl", Value), ("margin", Value), ("timeout", Value)]);
 
 static GATE: Schema = schema(&[
     ("active_resources_max", Value),
@@ -202,7 +245,7 @@ static SENTINEL: Schema = Schema {
         ("password", PASSWORD),
         ("master", "write `service`, by the name that the Sentinels have for the primary"),
         ("master_name", "write `service`"),
-        ("endpoints", "the upstream's own `endpoints` are the Sentinels"),
+        ("endpoints", "the `endpoints` above are the Sentinels"),
     ],
 };
 

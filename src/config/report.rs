@@ -43,7 +43,11 @@ impl<'a> Report<'a> {
         // However many warnings there are, an error is never lost.
         let is_news = severity == Severity::Error && !problems.iter().any(Problem::is_error);
         if problems.len() < PROBLEMS_MAX || is_news {
-            problems.push(self.source.problem(severity, span, message, mend));
+            let problem = self.source.problem(severity, span, message, mend);
+            // A table that is looked at twice has nothing new to say.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
     }
 

@@ -1,55 +1,22 @@
-//! The tables of the process as a whole: ledger, gate, admin, log, audit.
+//! The tables of the process as a whole: gate, admin, log, audit.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
+use std::path::Path;
 
 use toml::Spanned;
 use tracing_subscriber::EnvFilter;
 
 use super::section::Section;
-use super::{Ledger, files, tls};
-use crate::ledger::embedded;
+use super::{files, tls};
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::{admin, audit, gate};
 
 const ADMIN_LISTEN: &str = "127.0.0.1:9470";
 const ROTATE_BYTES: u64 = 100 << 20;
 const KEEP: usize = 10;
-/// What the ledger's cache may have. Less is no cache.
-const CACHE_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
-
-pub(super) fn ledger(root: &Section<'_>) -> Option<Ledger> {
-    let ledger = root.table("ledger");
-    let embedded = ledger.table("embedded");
-    if !root.has("ledger") || ledger.is_there() && !ledger.has("embedded") {
-        let message = "no ledger is configured: marks have to be kept somewhere durable";
-        root.error_at("ledger", message, "add `[ledger.embedded]` with `path`");
-    }
-    embedded.require("path", "\"palisade.redb\"");
-    let default = embedded::Settings::default();
-    let settings = embedded::Settings {
-        verify_on_open: embedded.boolean("verify_on_open").unwrap_or(default.verify_on_open),
-        cache_bytes: cache_bytes(&embedded).unwrap_or(default.cache_bytes),
-        commit_stall_timeout: embedded
-            .duration("commit_stall_timeout")
-            .unwrap_or(default.commit_stall_timeout),
-        ..default
-    };
-    files::writable(&embedded, "path").map(|path| Ledger::Embedded { path, settings })
-}
-
-fn cache_bytes(embedded: &Section<'_>) -> Option<usize> {
-    let bytes = embedded.size("cache")?;
-    if !CACHE_BYTES.contains(&bytes) {
-        embedded.error_at("cache", "`cache` is out of bounds", "from 1MiB to 1TiB");
-        return None;
-    }
-    usize::try_from(bytes).ok()
-}
 
 /// The ledger's file and those of the audit log are not the same.
-pub(super) fn files_apart(root: &Section<'_>, ledger: &Ledger, audit: &audit::Target) {
-    let Ledger::Embedded { path: ledger, .. } = ledger;
+pub(super) fn files_apart(root: &Section<'_>, ledger: &Path, audit: &audit::Target) {
     let audit::Target::File { path: audit, .. } = audit else { return };
     let (ledger, audit) = (files::whereabouts(ledger), files::whereabouts(audit));
     // The files that the audit log puts aside have a number behind its name.

@@ -2,6 +2,7 @@
 
 mod examples;
 mod keys;
+mod ledger;
 mod limits;
 mod listeners;
 mod messages;

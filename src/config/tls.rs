@@ -165,7 +165,7 @@ pub(super) fn load(section: &Section<'_>, name: &str, endpoints: Vec<Endpoint>, 
     };
     match &error {
         ConnectorError::Name(_) => {
-            let mend = "write `server_name` in the upstream's `tls` table";
+            let mend = "write `server_name` in the `tls` table beside it";
             section.error_at("endpoints", error.to_string(), mend);
         }
         ConnectorError::File { path, .. } => {

@@ -2,7 +2,7 @@
 
 mod http;
 mod postgres;
-mod redis;
+pub(super) mod redis;
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use ::http::uri::Authority;
 use toml::Spanned;
 
 use super::names;
+use super::report::Span;
 use super::section::Section;
 use crate::protocol;
 pub(super) use http::Store;
@@ -31,6 +32,8 @@ pub(super) struct Entry {
     pub(super) server: Server,
     /// Whether a listener has asked for it.
     pub(super) used: Cell<bool>,
+    /// Where it has a `replica` of its own.
+    pub(super) replica: Option<Span>,
 }
 
 /// What is behind listeners.
@@ -82,7 +85,7 @@ impl Server {
 }
 
 /// The endpoints as they are written.
-type Texts<'a> = [Spanned<&'a str>];
+pub(super) type Texts<'a> = [Spanned<&'a str>];
 
 pub(super) fn read(root: &Section<'_>) -> Vec<Entry> {
     let entry = |(name, section): (Spanned<&str>, Section<'_>)| {
@@ -109,13 +112,16 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Entry> {
             Server::Http(http::read(name.get_ref(), &section, texts.as_deref()))
         };
         let name = Spanned::new(name.span(), name.into_inner().to_owned());
-        Entry { name, server, used: Cell::new(false) }
+        let tables = ["postgres", "redis"].map(|table| section.table(table));
+        let own = tables.iter().find(|table| table.has("replica"));
+        let replica = own.map(|table| table.span_of("replica"));
+        Entry { name, server, used: Cell::new(false), replica }
     };
     root.named("upstreams").into_iter().map(entry).collect()
 }
 
 /// Those that can be used, if any; `form` is the mend of the others.
-fn endpoints<T: PartialEq>(
+pub(super) fn endpoints<T: PartialEq>(
     section: &Section<'_>,
     texts: &Texts<'_>,
     form: &str,
@@ -143,7 +149,7 @@ fn endpoints<T: PartialEq>(
 }
 
 /// A host, and its port if there is another one than usual.
-fn authority(text: &str, usual: u16) -> Result<(Arc<str>, u16), String> {
+pub(super) fn authority(text: &str, usual: u16) -> Result<(Arc<str>, u16), String> {
     let authority: Authority = text.parse().map_err(|_| "it is not a host and a port")?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
@@ -159,7 +165,7 @@ fn authority(text: &str, usual: u16) -> Result<(Arc<str>, u16), String> {
     Ok((host.into(), port))
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -16,7 +16,8 @@ pub struct Own {
 }
 
 impl Own {
-    fn has(&self, session: &SessionId) -> bool {
+    /// Whether that is one of them.
+    pub fn has(&self, session: &SessionId) -> bool {
         self.current == *session || self.former.contains(session)
     }
 }

@@ -43,6 +43,17 @@ impl Token {
         Self { incarnation, counter }
     }
 
+    /// A mark as it is recorded: also what no leader can bring, 0 before the first one and the 0 that
+    /// a reset begins an incarnation with, such as `1.0`.
+    ///
+    /// # Errors
+    /// As for what leaders bring, but for zero.
+    pub fn recorded(text: &str) -> Result<Self, TokenError> {
+        let (incarnation, counter) = text.split_once('.').unwrap_or(("0", text));
+        let incarnation = u32::try_from(decimal(incarnation)?).map_err(|_| TokenError::TooLarge)?;
+        Ok(Self::new(incarnation, decimal(counter)?))
+    }
+
     /// How often the source of tokens was reset.
     pub const fn incarnation(self) -> u32 {
         self.incarnation
@@ -69,13 +80,7 @@ impl FromStr for Token {
     /// Leading zeros are allowed, because ZooKeeper pads its sequence numbers; signs,
     /// spaces and empty parts are not.
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        let token = match text.split_once('.') {
-            Some((incarnation, counter)) => Self::new(
-                u32::try_from(decimal(incarnation)?).map_err(|_| TokenError::TooLarge)?,
-                decimal(counter)?,
-            ),
-            None => Self::new(0, decimal(text)?),
-        };
+        let token = Self::recorded(text)?;
         match token.counter {
             0 => Err(TokenError::Zero),
             _ => Ok(token),

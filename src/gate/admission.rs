@@ -15,9 +15,9 @@ use crate::fence::{Cut, Mark, Permit, Resource, Sent, Token};
 /// Dropped after it and before [`Admission::settle`], its outcome counts as unknown.
 #[derive(Debug)]
 pub struct Admission {
-    cell: Arc<Cell>,
-    token: Token,
-    epoch: u32,
+    pub(super) cell: Arc<Cell>,
+    pub(super) token: Token,
+    pub(super) epoch: u32,
     settle_timeout: Duration,
     slot: Mutex<Slot>,
 }
@@ -89,8 +89,7 @@ impl Admission {
     }
 
     /// Resolves when the write has lost its admission: cut before its commit point
-    /// (drop the upstream connection and say `stale`, or that the process ends if nothing
-    /// outranks it), or given up on after it (drop the
+    /// (drop the upstream connection and say [`Admission::why`]), or given up on after it (drop the
     /// upstream connection, call [`Admission::lose`] and say `unknown`).
     pub async fn lost(&self) {
         self.cell

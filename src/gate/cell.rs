@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::state::{Delivery, Outcome, Running, State, Waiter};
 use super::waiting::Waiting;
-use super::{Admission, ENDING, Evidence, Remains, Shared, Status};
+use super::{Admission, ENDING, Evidence, Shared, Status};
 use crate::fence::{
-    Ask, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Record, Refusal, Register, Resource,
-    Sent, Ticket, Token,
+    Ask, Cut, Effect, Effects, Fate, Linger, Mark, Permit, Refusal, Register, Resource, Sent,
+    Ticket, Token,
 };
 use crate::net::identity::Peer;
 use crate::rules::Rule;
@@ -40,9 +40,9 @@ pub(super) struct Cell {
     pub(super) metrics: Arc<RuleMetrics>,
     state: Mutex<State>,
     /// Wakes writes that have lost their admission.
-    lost: Notify,
+    pub(super) lost: Notify,
     /// Wakes who waits for the grants of others.
-    rows: Notify,
+    pub(super) rows: Notify,
     touched: AtomicBool,
 }
 
@@ -74,7 +74,7 @@ impl Cell {
 
     /// A transition that panicked leaves the lock poisoned: the resource stays shut
     /// until the process is started again, rather than go on from a half-made state.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("a transition of this fence has panicked; restart palisade")
     }
 
@@ -94,7 +94,7 @@ impl Cell {
         }
         state.settle_timeout = settle_timeout;
         if self.shared.is_replicated {
-            state.rule = rule.cloned();
+            state.ask_under(rule);
             self.look_at_lease(&mut state);
         }
         state.forget_expired(Instant::now);
@@ -168,8 +168,12 @@ impl Cell {
         self.change(|state| transition(&mut state.register))
     }
 
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State) -> Effects) -> Outcome {
+    pub(super) fn change(self: &Arc<Self>, change: impl FnOnce(&mut State) -> Effects) -> Outcome {
         let mut state = self.lock();
+        if self.shared.is_replicated {
+            // What comes now may open the fence: a process that was frozen must not tell it.
+            self.look_at_lease(&mut state);
+        }
         let before = state.register.mark_at_least().token;
         let effects = change(&mut state);
         if state.register.mark_at_least().token > before {
@@ -179,7 +183,7 @@ impl Cell {
         self.sort(&mut state, effects)
     }
 
-    fn sort(self: &Arc<Self>, state: &mut State, effects: Effects) -> Outcome {
+    pub(super) fn sort(self: &Arc<Self>, state: &mut State, effects: Effects) -> Outcome {
         let mut outcome = Outcome::default();
         for effect in self.bounded(state, effects) {
             match effect {
@@ -320,113 +324,6 @@ impl Cell {
         }
     }
 
-    pub(super) fn hangs_up(&self, epoch: u32) -> bool {
-        let state = self.lock();
-        state.hang_up || epoch < state.hang_up_before
-    }
-
-    /// Whether a write with this token that has not reached its commit point ends: the mark is
-    /// above it for certain, the session with the ledger is over, or the process ends.
-    pub(super) fn cuts(&self, token: Token, epoch: u32) -> bool {
-        !self.shared.ledger.lease().admits() || self.ends(token, epoch)
-    }
-
-    /// The same for one that has nothing under way, which may go on reading.
-    pub(super) fn ends(&self, token: Token, epoch: u32) -> bool {
-        if self.shared.closing.load(Ordering::SeqCst) {
-            return true;
-        }
-        let state = self.lock();
-        state.register.mark_at_least().token > token || state.register.epoch() != epoch
-    }
-
-    pub(super) fn epoch(&self) -> u32 {
-        self.lock().register.epoch()
-    }
-
-    /// Suspends the fence when the lease has run out, whether or not somebody has said so yet.
-    fn look_at_lease(self: &Arc<Self>, state: &mut State) {
-        if !self.shared.ledger.lease().admits() && !state.register.is_suspended() {
-            let effects = state.register.suspend();
-            let outcome = self.sort(state, effects);
-            self.lost.notify_waiters();
-            debug_assert!(outcome.work.is_empty(), "a suspended fence asks for nothing");
-            outcome.deliveries.into_iter().for_each(Delivery::send);
-        }
-    }
-
-    /// Others have changed the row.
-    pub(super) fn observe(self: &Arc<Self>, record: Record, is_owing: bool) -> Outcome {
-        let outcome = self.change(|state| {
-            state.seen = Some(record.clone());
-            state.register.observe(record, is_owing)
-        });
-        self.rows.notify_waiters();
-        outcome
-    }
-
-    /// Waits for the feed to tell that no other replica is behind that token; false after `wait`,
-    /// `None` when that is not waited for any more.
-    pub(super) async fn told(&self, at: Token, wait: Duration) -> Option<bool> {
-        let deadline = Instant::now() + wait;
-        loop {
-            let notified = self.rows.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            {
-                let state = self.lock();
-                if !state.register.is_awaiting(at) {
-                    return None;
-                }
-                // The row is from after this process's own grant, if that is in it.
-                let is_clear = |seen: &Record| seen.grant == at && !seen.behind;
-                if state.seen.as_ref().is_some_and(is_clear) {
-                    return Some(true);
-                }
-            }
-            if tokio::time::timeout_at(deadline, notified).await.is_err() {
-                return Some(false);
-            }
-        }
-    }
-
-    pub(super) fn suspend(self: &Arc<Self>) -> Outcome {
-        let outcome = self.change(|state| state.register.suspend());
-        self.lost.notify_waiters();
-        self.rows.notify_waiters();
-        outcome
-    }
-
-    pub(super) fn resume(self: &Arc<Self>) -> Outcome {
-        self.change(|state| {
-            state.seen = None;
-            state.register.resume()
-        })
-    }
-
-    /// Tells writes that were sent under a session that is over to hang up.
-    pub(super) fn hang_up(self: &Arc<Self>) {
-        let mut state = self.lock();
-        state.hang_up_before = state.register.epoch();
-        drop(state);
-        self.lost.notify_waiters();
-    }
-
-    pub(super) fn is_suspended(&self) -> bool {
-        self.lock().register.is_suspended()
-    }
-
-    /// The stores that settle what dead replicas have left of this resource.
-    pub(super) fn stores(&self) -> Vec<Arc<dyn Remains>> {
-        let rule = self.lock().rule.clone();
-        self.shared.stores.behind(rule.as_ref().map(|rule| &*rule.name))
-    }
-
-    /// Whether an operator asked last, who has no rule: it is settled in every way there is.
-    pub(super) fn is_operated(&self) -> bool {
-        self.lock().rule.is_none()
-    }
-
     /// After `closing` was set: refuses those who wait, and wakes the writes that are cut by it.
     pub(super) fn halt(self: &Arc<Self>) {
         let mut state = self.lock();
@@ -480,8 +377,8 @@ impl Cell {
         self.is_quiet(Instant::now()) && !self.lock().register.is_owing()
     }
 
-    pub(super) fn is_quiescing(&self) -> bool {
-        self.lock().register.is_quiescing()
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.lock().register.is_unsettled()
     }
 
     /// Takes a request out of the queue.

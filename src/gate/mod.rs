@@ -6,13 +6,16 @@
 //!
 //! The files, from the outside in: `driver` does what the fence asks for (ledger, timers),
 //! `admission` is the proof that a request carries, `table` finds the cell of a resource,
-//! `cell` is one fence with those who wait for it, `state` what its lock guards. `others` follows
-//! the other replicas and waits for them, `remains` is what the dead ones leave in stores.
+//! `cell` is one fence with those who wait for it, `state` what its lock guards, `ended` why it is
+//! over for somebody. `membership` is the cell's part in what `others`, the other replicas, do;
+//! `remains` is what dead ones leave in stores.
 
 mod admission;
 mod bid;
 mod cell;
 mod driver;
+mod ended;
+mod membership;
 mod others;
 mod remains;
 mod state;
@@ -204,6 +207,7 @@ impl Gate {
     /// # Errors
     /// The refusal; [`Refusal::Stale`] when the mark has moved on meanwhile.
     pub async fn reseal(&self, resource: &Resource, operator: &Peer) -> Result<Sealed, Refusal> {
+        self.swept().await?;
         let mark = self.status(resource).await?.mark;
         let settle_timeout = self.shared.settings.settle_timeout_max;
         self.sealed(Question {
@@ -231,6 +235,7 @@ impl Gate {
         operator: &Peer,
         reason: &str,
     ) -> Result<Sealed, Refusal> {
+        self.swept().await?;
         let mark = self.status(resource).await?.mark.token;
         let Some(incarnation) = mark.incarnation().checked_add(1) else {
             return Err(Refusal::Implausible { token: mark, mark, limit: Token::MAX });

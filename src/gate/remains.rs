@@ -5,13 +5,22 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::fence::SessionId;
+use tokio::time::timeout;
+
+use super::Gate;
+use crate::fence::{Refusal, SessionId};
 
 /// A store that can be asked to end what somebody has left in it, and says when that is done.
 pub trait Remains: Send + Sync {
     /// Returns when nothing can take effect any more of what connections of that session, or of
     /// earlier ones of that replica, had begun. Asked again it goes on, or answers at once.
     fn end<'a>(&'a self, dead: &'a SessionId) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Returns when nothing can take effect any more of what an earlier process of this replica had
+    /// begun; at once where that is not looked for at the start.
+    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
 }
 
 /// Which stores are behind which rule. A rule without one is settled by time.
@@ -33,5 +42,22 @@ impl Stores {
             Some(rule) => by_rule.get(rule).cloned().unwrap_or_default(),
             None => by_rule.values().flatten().cloned().collect(),
         }
+    }
+}
+
+impl Gate {
+    /// For an operator, who has no rule: after a crash no store may have anything left of it. Whoever
+    /// has a rule has waited for its store before the gate is asked.
+    pub(super) async fn swept(&self) -> Result<(), Refusal> {
+        if !self.shared.ledger.ended_uncleanly() {
+            return Ok(());
+        }
+        let sweeping = async {
+            for store in self.shared.stores.behind(None) {
+                store.swept().await;
+            }
+        };
+        let wait = self.shared.settings.settle_timeout_max * 2;
+        timeout(wait, sweeping).await.map_err(|_| Refusal::Unsettled)
     }
 }

@@ -94,6 +94,17 @@ impl State {
         }
     }
 
+    /// Notes the rule of a request: a look at a pointer, where it is the one before.
+    pub(super) fn ask_under(&mut self, rule: Option<&Arc<Rule>>) {
+        let is_same = match (&self.rule, rule) {
+            (Some(before), Some(rule)) => Arc::ptr_eq(before, rule),
+            (before, rule) => before.is_none() && rule.is_none(),
+        };
+        if !is_same {
+            self.rule = rule.cloned();
+        }
+    }
+
     pub(super) fn forget_expired(&mut self, now: impl FnOnce() -> Instant) {
         if !self.register.is_busy()
             && let Some(until) = self.unknown_until

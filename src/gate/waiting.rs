@@ -20,10 +20,10 @@ impl Waiting {
         match tokio::time::timeout(wait, &mut self.receiver).await {
             Ok(reply) => reply.unwrap_or(Err(Refusal::LedgerUnavailable)),
             Err(_) => {
-                let quiescing = self.cell.is_quiescing();
+                let is_unsettled = self.cell.is_unsettled();
                 // Once it is out of the queue nothing new can come; what came just before counts.
                 self.cell.withdraw(self.ticket);
-                self.receiver.try_recv().unwrap_or(Err(match quiescing {
+                self.receiver.try_recv().unwrap_or(Err(match is_unsettled {
                     true => Refusal::Unsettled,
                     false => Refusal::LedgerUnavailable,
                 }))

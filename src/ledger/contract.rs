@@ -1,13 +1,16 @@
 //! What every ledger has to do, whatever it is made of: the same tests for each.
 //!
 //! A ledger brings itself as a [`Subject`], and runs [`all`]. Faults that only one kind has
-//! (a torn file, a lost connection) are tested beside that kind.
+//! (a torn file, a lost connection) are tested beside that kind. What ledgers that several replicas
+//! share have to do besides is in [`replicas`].
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::{HISTORY_MAX, Ledger, Pending};
 use crate::fence::{Granted, Holder, Mark, RaiseOutcome, Record, Resource, Token};
+
+pub mod replicas;
 
 /// How the process that had the ledger ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,21 +28,36 @@ pub trait Subject: Send {
 
     /// Ends the process that has it, so to speak, and starts the next one on the same state.
     fn restart(&mut self, end: End) -> Pending<'_, ()>;
+
+    /// Whether the next process is somebody else: the grants of the one before are not its own.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// What the next process finds where this one found that record.
+fn inherited(subject: &dyn Subject, end: End, record: &Record) -> Record {
+    let Record { mark, grant, behind } = record.clone();
+    if !subject.is_shared() {
+        return Record { mark, grant, behind };
+    }
+    let is_left = end == End::Kill && grant > Token::ZERO && grant < mark.token;
+    Record { mark, grant: Token::ZERO, behind: behind || is_left }
 }
 
 /// Runs every case on a subject of its own.
-pub async fn all(mut make: impl FnMut() -> Box<dyn Subject>) {
-    starts_empty(&mut *make()).await;
-    raise_is_compare_and_max(&mut *make()).await;
-    grant_needs_the_mark(&mut *make()).await;
-    history_is_bounded(&mut *make()).await;
-    names_are_ordered_bytes(&mut *make()).await;
-    session_tells_how_it_ended(&mut *make()).await;
-    closed_takes_nothing(&mut *make()).await;
-    racing_raises_leave_the_largest(&mut *make()).await;
-    dropped_raise_is_settled_before_load(&mut *make()).await;
+pub async fn all<S: Subject>(mut make: impl AsyncFnMut() -> S) {
+    starts_empty(&mut make().await).await;
+    raise_is_compare_and_max(&mut make().await).await;
+    grant_needs_the_mark(&mut make().await).await;
+    history_is_bounded(&mut make().await).await;
+    names_are_ordered_bytes(&mut make().await).await;
+    session_tells_how_it_ended(&mut make().await).await;
+    closed_takes_nothing(&mut make().await).await;
+    racing_raises_leave_the_largest(&mut make().await).await;
+    dropped_raise_is_settled_before_load(&mut make().await).await;
     for seed in 0..3 {
-        agrees_with_a_map(&mut *make(), seed).await;
+        agrees_with_a_map(&mut make().await, seed).await;
     }
 }
 
@@ -86,7 +104,9 @@ async fn raise_is_compare_and_max(subject: &mut dyn Subject) {
     let RaiseOutcome::Done(found) = ledger.raise(a, &reset, false).await else { panic!() };
     assert_eq!(found, Record { mark: reset.clone(), grant: Token::new(0, 35), behind: false });
     assert_eq!(raise(u64::MAX >> 1, "four", true).await, RaiseOutcome::Done(found.clone()));
+    let mut found = found;
     for end in [End::Close, End::Kill, End::Kill] {
+        found = inherited(subject, end, &found);
         subject.restart(end).await;
         assert_eq!(subject.ledger().load(a).await.unwrap(), found, "after {end:?}");
     }
@@ -108,7 +128,8 @@ async fn grant_needs_the_mark(subject: &mut dyn Subject) {
     }
     subject.restart(End::Kill).await;
     let found = subject.ledger().load(a).await.unwrap();
-    assert_eq!(found, Record { mark: mark(6, "two"), grant: Token::new(0, 6), behind: false });
+    let before = Record { mark: mark(6, "two"), grant: Token::new(0, 6), behind: false };
+    assert_eq!(found, inherited(subject, End::Kill, &before));
 }
 
 async fn history_is_bounded(subject: &mut dyn Subject) {
@@ -166,7 +187,8 @@ async fn session_tells_how_it_ended(subject: &mut dyn Subject) {
     assert!(!subject.ledger().ended_uncleanly(), "there was no process before");
     for end in [End::Kill, End::Close, End::Close, End::Kill, End::Kill, End::Close] {
         subject.restart(end).await;
-        assert_eq!(subject.ledger().ended_uncleanly(), end == End::Kill);
+        let is_told = end == End::Kill && !subject.is_shared();
+        assert_eq!(subject.ledger().ended_uncleanly(), is_told);
     }
 }
 
@@ -214,9 +236,32 @@ async fn dropped_raise_is_settled_before_load(subject: &mut dyn Subject) {
     }
 }
 
+/// The obvious model of a row.
+#[derive(Clone, Default)]
+struct Known {
+    mark: Mark,
+    grant: Token,
+    /// What killed processes have left.
+    dead: Vec<Token>,
+}
+
+impl Known {
+    fn record(&self) -> Record {
+        let behind = self.dead.iter().any(|dead| *dead < self.mark.token);
+        Record { mark: self.mark.clone(), grant: self.grant, behind }
+    }
+
+    fn inherit(&mut self, end: End) {
+        let left = std::mem::take(&mut self.grant);
+        if end == End::Kill && left > Token::ZERO {
+            self.dead.push(left);
+        }
+    }
+}
+
 /// Everything at once, against the obvious model.
 async fn agrees_with_a_map(subject: &mut dyn Subject, seed: u64) {
-    let mut model: BTreeMap<Resource, Record> = BTreeMap::new();
+    let mut model: BTreeMap<Resource, Known> = BTreeMap::new();
     let mut state = seed;
     let mut chance = |below: u64| {
         // Knuth's MMIX generator; its upper half is random enough.
@@ -229,39 +274,47 @@ async fn agrees_with_a_map(subject: &mut dyn Subject, seed: u64) {
             0 => {
                 let end = if chance(2) == 0 { End::Close } else { End::Kill };
                 subject.restart(end).await;
+                if subject.is_shared() {
+                    model.values_mut().for_each(|known| known.inherit(end));
+                }
             }
             1..4 => {
                 let at = Token::new(0, chance(40));
-                let wanted = model.get(&name).is_some_and(|record| record.mark.token == at);
-                let done =
-                    subject.ledger().grant(&name, at).await == Granted::Done { behind: false };
-                assert_eq!(done, wanted || (at == Token::ZERO && !model.contains_key(&name)));
-                if wanted {
-                    model.get_mut(&name).unwrap().grant = at;
-                }
+                let found = subject.ledger().grant(&name, at).await;
+                let is_new = !model.contains_key(&name);
+                let known = model.get_mut(&name).filter(|known| known.mark.token == at);
+                let wanted = match known {
+                    Some(known) => {
+                        known.grant = at;
+                        Granted::Done { behind: known.record().behind }
+                    }
+                    None if at == Token::ZERO && is_new => Granted::Done { behind: false },
+                    None => Granted::Moved,
+                };
+                assert_eq!(found, wanted);
             }
             4..8 => {
-                let wanted = model.get(&name).cloned().unwrap_or_default();
+                let wanted = model.get(&name).map(Known::record).unwrap_or_default();
                 assert_eq!(subject.ledger().load(&name).await.unwrap(), wanted);
             }
             _ => {
                 let to = mark(chance(40), ["one", "two"][chance(2) as usize]);
                 let quiesced = chance(2) == 0;
-                let known = model.get(&name).cloned().unwrap_or_default();
-                let wanted = if to.token > known.mark.token {
-                    let grant = if quiesced { to.token } else { known.grant };
-                    let record = Record { mark: to.clone(), grant, behind: false };
-                    model.insert(name.clone(), record.clone());
-                    record
-                } else {
-                    known
-                };
+                let mut known = model.get(&name).cloned().unwrap_or_default();
+                if to.token > known.mark.token {
+                    known.mark = to.clone();
+                    if quiesced {
+                        known.grant = to.token;
+                    }
+                    model.insert(name.clone(), known.clone());
+                }
                 let found = subject.ledger().raise(&name, &to, quiesced).await;
-                assert_eq!(found, RaiseOutcome::Done(wanted));
+                assert_eq!(found, RaiseOutcome::Done(known.record()));
             }
         }
     }
     let found = subject.ledger().list(None, 100).await.unwrap();
     let found: BTreeMap<_, _> = found.into_iter().map(|e| (e.resource, e.record)).collect();
+    let model = model.into_iter().map(|(name, known)| (name, known.record())).collect();
     assert_eq!(found, model);
 }

@@ -2,6 +2,10 @@
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
+mod shared;
+
+pub(super) use shared::{Operation, SharedMetrics};
+
 /// Answers to raises, by `outcome`: `raised`, `unchanged`, `failed`, `unknown`.
 pub const RAISES_TOTAL: &str = "palisade_ledger_raises_total";
 /// Commits that reached the disk.
@@ -16,6 +20,23 @@ pub const BATCH_CHANGES: &str = "palisade_ledger_batch_changes";
 pub const FILE_BYTES: &str = "palisade_ledger_file_bytes";
 /// 1 while raises can be taken, 0 once the ledger has to be opened again.
 pub const UP: &str = "palisade_ledger_up";
+
+/// How long the session with a shared ledger has been alive.
+pub const SESSION_AGE_SECONDS: &str = "palisade_ledger_session_age_seconds";
+/// Keepalives of the session that did not succeed.
+pub const KEEPALIVES_FAILED_TOTAL: &str = "palisade_ledger_keepalives_failed_total";
+/// How far the feed of changes is behind.
+pub const FEED_LAG_SECONDS: &str = "palisade_ledger_feed_lag_seconds";
+/// How often the feed broke off.
+pub const FEED_BREAKS_TOTAL: &str = "palisade_ledger_feed_breaks_total";
+/// In how many resources this process has a grant.
+pub const GRANTS_HELD: &str = "palisade_ledger_grants_held";
+/// 1 for the condition that holds, 0 for the others, by `condition`.
+pub const CONDITION: &str = "palisade_ledger_condition";
+/// How often the process or its machine stood still for too long.
+pub const FREEZES_TOTAL: &str = "palisade_ledger_freezes_total";
+/// How long a shared ledger took to answer, by `operation`.
+pub const REQUEST_SECONDS: &str = "palisade_ledger_request_seconds";
 
 /// Tells the recorder what the metrics mean. Once, after the recorder is installed.
 pub fn describe() {
@@ -38,6 +59,7 @@ pub fn describe() {
     );
     metrics::describe_gauge!(FILE_BYTES, Unit::Bytes, "Size of the file of the embedded ledger");
     metrics::describe_gauge!(UP, "1 while the ledger takes raises, 0 once it must be opened again");
+    shared::describe();
 }
 
 /// Handles, resolved once: looking one up by name costs ten times as much as using it.

@@ -23,12 +23,18 @@ pub struct Errand {
     pub is_fatal: bool,
     /// When this file is there, it has done enough.
     pub enough: PathBuf,
+    /// How long it tries to get in.
+    pub patience_ms: u64,
 }
 
 /// How it gets to the database.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Way {
-    Palisade { address: std::net::SocketAddr, door: Door },
+    /// One of several Palisades, another one each time.
+    Palisade {
+        addresses: Vec<std::net::SocketAddr>,
+        door: Door,
+    },
     Socket(PathBuf),
 }
 

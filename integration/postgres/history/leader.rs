@@ -11,8 +11,8 @@ use super::errand::{Errand, Fate, Line, Point, Way};
 use crate::rig::postgres::{Answer, DATABASE, Told, Wire, copy_data, extended, query, tagged};
 use crate::trial::Chance;
 
-/// How long it tries to get in.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// How long one of several Palisades may take to let it in.
+const DOOR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Whether it goes on in the same session.
 enum After {
@@ -66,15 +66,22 @@ pub async fn lead(errand: Errand) {
 
 /// Connects, again and again where that may help.
 async fn enter(errand: &Errand) -> Wire {
-    let begun = Instant::now();
-    loop {
+    let (begun, patience) = (Instant::now(), Duration::from_millis(errand.patience_ms));
+    for turn in 0.. {
         let (token, resource) = (errand.token.to_string(), format!("r{}", errand.resource));
         let mut parameters = vec![("user", "app"), ("database", DATABASE)];
         let stream = match &errand.way {
-            Way::Palisade { address, door } => {
+            Way::Palisade { addresses, door } => {
                 parameters.push(("palisade.token", &token));
                 parameters.push(("palisade.resource", &resource));
-                door.tls(*address).await
+                match addresses[..] {
+                    [address] => door.tls(address).await,
+                    _ => {
+                        let address = addresses[(errand.token + turn) as usize % addresses.len()];
+                        let entering = tokio::time::timeout(DOOR_TIMEOUT, door.tls(address));
+                        entering.await.unwrap_or_else(|_| Err(Told::cut()))
+                    }
+                }
             }
             Way::Socket(path) => match tokio::net::UnixStream::connect(path).await {
                 Ok(stream) => Ok(Box::new(stream) as _),
@@ -95,12 +102,13 @@ async fn enter(errand: &Errand) -> Wire {
         if errand.enough.exists() {
             end("enough");
         }
-        if begun.elapsed() > PATIENCE {
-            complain(format!("not let in within {PATIENCE:?}"));
+        if begun.elapsed() > patience {
+            complain(format!("not let in within {patience:?}"));
             end("patience");
         }
         sleep(Duration::from_millis(30)).await;
     }
+    unreachable!("it has no patience left")
 }
 
 fn complain(what: String) {

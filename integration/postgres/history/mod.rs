@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `errand` | what a leader is told to do, and what it tells |
 //! | `leader` | one who writes: a process of its own, so that it can be frozen and killed |
+//! | `child` | that process, from without |
 //! | `turns` | the leaders' turns, and what goes wrong in each |
 //! | `judge` | what the table has to look like |
 //!
@@ -20,15 +21,16 @@
 
 use std::time::Duration;
 
-mod errand;
-mod judge;
+pub mod child;
+pub mod errand;
+pub mod judge;
 mod leader;
-mod turns;
+pub mod turns;
 
 use turns::{Settings, run};
 
 /// The tables.
-const SETUP: &str = "
+pub const SETUP: &str = "
 CREATE TABLE clock (resource int PRIMARY KEY, n bigint NOT NULL, counter bigint NOT NULL);
 INSERT INTO clock SELECT r, 0, 0 FROM generate_series(0, 9) r;
 CREATE TABLE log (resource int, clock bigint, token bigint, write text UNIQUE, value bigint,

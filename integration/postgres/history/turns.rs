@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -12,9 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::SETUP;
-use super::errand::{ERRAND, Errand, Fate, Line, POINTS, Point, Way};
+use super::child::Leader;
+use super::errand::{Errand, POINTS, Point, Way};
 use super::judge::{Row, Story, judge};
-use crate::rig::Process;
 use crate::rig::postgres::{Choice, Front, Server};
 use crate::trial::Chance;
 
@@ -27,6 +26,8 @@ const END_DEADLINE: Duration = Duration::from_secs(40);
 /// the locks of the one may keep the other from writing.
 const UNFENCED: Duration = Duration::from_millis(1_000);
 const POLL: Duration = Duration::from_millis(5);
+/// How long a leader tries to get in.
+const PATIENCE_MS: u64 = 25_000;
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +71,6 @@ struct Field {
     turns: AtomicU32,
 }
 
-/// A leader's process.
-struct Leader {
-    process: Process,
-    resource: u32,
-    token: u64,
-}
-
 /// Runs it; what it says is how much was done.
 pub async fn run(settings: &Settings) -> Result<String, Failed> {
     // Not below target/: the server's user may not be able to get there.
@@ -99,7 +93,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         made.server.session("app").await.simple(SETUP).await.good();
         made.run().await;
         way = ["leader-a", "leader-b"]
-            .map(|who| Way::Palisade { address: made.address, door: made.door(who) })
+            .map(|who| Way::Palisade { addresses: vec![made.address], door: made.door(who) })
             .to_vec();
         (server, front) = (None, Some(made));
     } else {
@@ -244,12 +238,9 @@ impl Field {
             point,
             is_fatal,
             enough: self.enough_of(resource),
+            patience_ms: PATIENCE_MS,
         };
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "postgres::history::one_leader", "--nocapture"]);
-        command.env(ERRAND, serde_json::to_string(&errand).unwrap());
-        let process = Process::start(&mut command, "leader", &self.dir);
-        Leader { process, resource, token }
+        Leader::start(&errand, None, &self.dir)
     }
 
     /// Waits until a leader writes; then those before it are thawed, and find that they are late.
@@ -310,70 +301,27 @@ impl Field {
     }
 }
 
-impl Leader {
-    fn name(&self) -> String {
-        format!("the leader of r{} with token {}", self.resource, self.token)
-    }
-
-    fn lines(&self) -> Vec<Line> {
-        let text = self.process.output();
-        // One that was being written when the process was killed has no end.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
-    fn at(&self) -> Option<Point> {
-        let at = self.lines().into_iter().find_map(|line| match line {
-            Line::At { point } => Some(point),
-            _ => None,
-        });
-        // It says so a moment before.
-        at.filter(|_| "TZ".contains(self.state()))
-    }
-
-    fn applied(&self) -> usize {
-        let is_applied = |line: &Line| matches!(line, Line::Told { fate: Fate::Applied, .. });
-        self.lines().iter().filter(|line| is_applied(line)).count()
-    }
-
-    /// A letter, as the kernel has it.
-    fn state(&self) -> char {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()));
-        let stat = stat.unwrap_or_default();
-        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('Z')
-    }
-
-    fn has_ended(&self) -> bool {
-        self.state() == 'Z'
-    }
-
-    fn thaw(&self) {
-        if !self.has_ended() {
-            self.process.thaw();
-        }
-    }
-}
-
 async fn verdict(field: &Field, server: &Server) -> Result<(), String> {
-    let sql = "SELECT resource, clock, token, write, value FROM log ORDER BY resource, clock";
-    let rows: Vec<Row> = server
-        .ask(sql)
-        .await
-        .iter()
-        .map(|row| {
-            let parts: Vec<_> = row.split('|').collect();
-            let number = |at: usize| parts[at].parse().unwrap();
-            Row {
-                resource: number(0) as u32,
-                clock: number(1),
-                token: number(2),
-                write: parts[3].to_owned(),
-                value: number(4),
-            }
-        })
-        .collect();
+    let rows = rows(server).await;
     if rows.len() < 50 {
         return Err(format!("only {} rows: nothing was tried", rows.len()));
     }
     judge(&rows, &field.stories.lock().await)
+}
+
+/// What was committed, in its order.
+pub async fn rows(server: &Server) -> Vec<Row> {
+    let sql = "SELECT resource, clock, token, write, value FROM log ORDER BY resource, clock";
+    let row = |row: &String| {
+        let parts: Vec<_> = row.split('|').collect();
+        let number = |at: usize| parts[at].parse().unwrap();
+        Row {
+            resource: number(0) as u32,
+            clock: number(1),
+            token: number(2),
+            write: parts[3].to_owned(),
+            value: number(4),
+        }
+    };
+    server.ask(sql).await.iter().map(row).collect()
 }

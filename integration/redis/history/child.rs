@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::errand::{ERRAND, Errand, Fate, Line, Point};
 use crate::rig::Process;
+use crate::rig::net::Node;
 
 pub struct Leader {
     process: Process,
@@ -13,10 +14,12 @@ pub struct Leader {
 }
 
 impl Leader {
-    pub fn start(errand: &Errand, dir: &Path) -> Self {
+    /// On a machine of its own, or not.
+    pub fn start(errand: &Errand, node: Option<&Node>, dir: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "redis::history::one_leader", "--nocapture"]);
         command.env(ERRAND, serde_json::to_string(errand).unwrap());
+        let mut command = node.map(|node| node.command(&command)).unwrap_or(command);
         let process = Process::start(&mut command, "leader", dir);
         Self { process, resource: errand.resource, token: errand.token }
     }

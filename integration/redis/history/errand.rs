@@ -24,13 +24,16 @@ pub struct Errand {
     pub is_fatal: bool,
     /// When this file is there, it has done enough.
     pub enough: PathBuf,
+    /// How long it tries to get in.
+    pub patience_ms: u64,
 }
 
 /// How it gets to the server.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Way {
+    /// One of several Palisades, another one each time.
     Palisade {
-        address: std::net::SocketAddr,
+        addresses: Vec<std::net::SocketAddr>,
         door: Door,
     },
     Naive(PathBuf),

@@ -10,8 +10,8 @@ use super::errand::{Errand, Fate, Line, Point, Way, key};
 use crate::rig::redis::{CUT, PASSWORD, Value, Wire, command};
 use crate::trial::Chance;
 
-/// How long it tries to get in.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// How long one of several Palisades may take to let it in.
+const DOOR_TIMEOUT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(30);
 
 pub struct Leader {
@@ -76,9 +76,9 @@ pub async fn lead(mut errand: Errand) {
 
 /// Connects and brings its token, again and again where that may help.
 async fn enter(errand: &mut Errand, chance: &mut Chance) -> Wire {
-    let begun = Instant::now();
-    loop {
-        if let Some(mut wire) = connect(&errand.way).await {
+    let (begun, patience) = (Instant::now(), Duration::from_millis(errand.patience_ms));
+    for turn in 0.. {
+        if let Some(mut wire) = connect(&errand.way, errand.token + turn).await {
             stop(errand, Point::BeforeToken);
             let told = wire.call(&words(errand, chance)).await;
             let told = told.to_string();
@@ -96,17 +96,24 @@ async fn enter(errand: &mut Errand, chance: &mut Chance) -> Wire {
         if errand.enough.exists() {
             end("enough");
         }
-        if begun.elapsed() > PATIENCE {
-            complain(format!("not let in within {PATIENCE:?}"));
+        if begun.elapsed() > patience {
+            complain(format!("not let in within {patience:?}"));
             end("patience");
         }
         sleep(AGAIN).await;
     }
+    unreachable!("it has no patience left")
 }
 
-async fn connect(way: &Way) -> Option<Wire> {
+async fn connect(way: &Way, turn: u64) -> Option<Wire> {
     let stream = match way {
-        Way::Palisade { address, door } => door.tls(*address).await.ok()?,
+        Way::Palisade { addresses, door } => match addresses[..] {
+            [address] => door.tls(address).await.ok()?,
+            _ => {
+                let address = addresses[turn as usize % addresses.len()];
+                tokio::time::timeout(DOOR_TIMEOUT, door.tls(address)).await.ok()?.ok()?
+            }
+        },
         Way::Naive(path) | Way::Direct(path) => {
             Box::new(tokio::net::UnixStream::connect(path).await.ok()?) as _
         }

@@ -22,15 +22,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-mod child;
-mod errand;
+pub mod child;
+pub mod errand;
 mod ills;
 mod journal;
-mod judge;
+pub mod judge;
 mod leader;
 mod naive;
 mod network;
-mod turns;
+pub mod turns;
 mod writes;
 
 use crate::rig::redis::{PASSWORD, Wire};

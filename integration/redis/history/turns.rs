@@ -28,11 +28,13 @@ const END_DEADLINE: Duration = Duration::from_secs(40);
 /// How long the next leader is given before those that are frozen are thawed, where nobody fences.
 const UNFENCED: Duration = Duration::from_secs(1);
 pub const POLL: Duration = Duration::from_millis(5);
+/// How long a leader tries to get in.
+const PATIENCE_MS: u64 = 25_000;
 /// What is in a queue at most, unless nobody takes from it for a moment.
 const QUEUE_MAX: u64 = 5;
 
 /// The journal: written before the answers, and never made anew.
-const SERVER: &str = "appendonly yes\nappendfsync no\nauto-aof-rewrite-percentage 0\n";
+pub const SERVER: &str = "appendonly yes\nappendfsync no\nauto-aof-rewrite-percentage 0\n";
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         between = Some(network);
         made.run().await;
         way = ["leader-a", "leader-b"]
-            .map(|who| Way::Palisade { address: made.address, door: made.door(who) })
+            .map(|who| Way::Palisade { addresses: vec![made.address], door: made.door(who) })
             .to_vec();
         (server, front) = (None, Some(made));
     } else {
@@ -147,7 +149,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
 }
 
 /// How much of each.
-fn told(stories: &[Story]) -> String {
+pub fn told(stories: &[Story]) -> String {
     let lines = || stories.iter().flat_map(|story| &story.lines);
     let of = |wanted: Fate| {
         let is_it = |line: &&Line| matches!(line, Line::Told { fate, .. } if *fate == wanted);
@@ -163,7 +165,7 @@ fn told(stories: &[Story]) -> String {
 }
 
 /// Somebody who knows nothing of tokens fills the queues that leaders take from.
-async fn feed(socket: PathBuf, resource: u32, mut chance: Chance) {
+pub async fn feed(socket: PathBuf, resource: u32, mut chance: Chance) {
     let mut wire = super::around(&socket).await;
     for item in 0_u64.. {
         let name = chance.one_of(&["queue", "jobs"]);
@@ -271,8 +273,10 @@ impl Field {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         let way = self.way[turn as usize % self.way.len()].clone();
         let (seed, enough) = (self.settings.seed, self.enough_of(resource));
-        let errand = Errand { way, resource, token, seed, after: 3, point, is_fatal, enough };
-        Leader::start(&errand, &self.dir)
+        let patience_ms = PATIENCE_MS;
+        let errand =
+            Errand { way, resource, token, seed, after: 3, point, is_fatal, enough, patience_ms };
+        Leader::start(&errand, None, &self.dir)
     }
 
     /// Waits until a leader writes; then those before it are thawed, and find that they are late.
@@ -309,22 +313,28 @@ impl Field {
 }
 
 async fn verdict(field: &Field, server: &Server) -> Result<(), String> {
-    let mut wire = server.session().await;
-    // What was answered is in the file.
-    let mut lengths = Vec::new();
-    for resource in 0..RESOURCES {
-        lengths.push(wire.say(&format!("LLEN {}", key(resource, "taken"))).await);
-    }
-    let journal = Journal::read(server.socket().parent().unwrap());
-    for (resource, length) in (0..RESOURCES).zip(lengths) {
-        let read = journal.list(resource, "taken").len();
-        if length != format!(":{read}") {
-            return Err(format!("r{resource}: the server has {length} in a list, its file {read}"));
-        }
-    }
+    let journal = journal_of(server, RESOURCES).await?;
     let events: usize = journal.events.values().map(Vec::len).sum();
     if events < 200 {
         return Err(format!("only {events} events: nothing was tried"));
     }
     judge(&journal.events, &field.stories.lock().await)
+}
+
+/// What a server has done with so many resources, by its file, which has everything.
+pub async fn journal_of(server: &Server, resources: u32) -> Result<Journal, String> {
+    let mut wire = server.session().await;
+    // What was answered is in the file.
+    let mut lengths = Vec::new();
+    for resource in 0..resources {
+        lengths.push(wire.say(&format!("LLEN {}", key(resource, "taken"))).await);
+    }
+    let journal = Journal::read(server.socket().parent().unwrap());
+    for (resource, length) in (0..resources).zip(lengths) {
+        let read = journal.list(resource, "taken").len();
+        if length != format!(":{read}") {
+            return Err(format!("r{resource}: the server has {length} in a list, its file {read}"));
+        }
+    }
+    Ok(journal)
 }

@@ -299,7 +299,8 @@ impl Door {
     }
 }
 
-fn text(
+/// Writes the secrets into that folder and returns the configuration.
+pub fn text(
     certs: &Certs,
     endpoints: &[String],
     address: SocketAddr,

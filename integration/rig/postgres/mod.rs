@@ -14,7 +14,7 @@ mod server;
 mod tls;
 mod wire;
 
-pub use front::{Choice, Door, Front, Way};
+pub use front::{Choice, Door, Front, Way, text};
 pub use message::{
     Told, VERSION_3_0, bind, close, copy_data, describe, execute, extended, parse, query, startup,
     tagged, untagged,

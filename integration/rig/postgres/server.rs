@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::wire::Wire;
+use crate::rig::net::Node;
 use crate::rig::process::{Process, run};
 use crate::rig::{free_address, unique};
 
@@ -51,6 +52,7 @@ pub struct Server {
     process: Process,
     data: PathBuf,
     dir: PathBuf,
+    node: Option<Node>,
 }
 
 impl Server {
@@ -61,11 +63,20 @@ impl Server {
 
     /// The same with more lines for `postgresql.conf`.
     pub fn with(dir: &Path, settings: &str) -> Self {
+        Self::on(None, dir, settings)
+    }
+
+    /// The same on a machine of its own, which everybody reaches.
+    pub fn on(node: Option<&Node>, dir: &Path, settings: &str) -> Self {
         reachable(dir);
         let data = dir.join(format!("postgres-{}", unique()));
         must(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(&data), dir);
         append(&data.join("postgresql.conf"), settings);
-        Self::launch(dir, data)
+        if node.is_some() {
+            append(&data.join("postgresql.conf"), "listen_addresses = '*'\n");
+            append(&data.join("pg_hba.conf"), "host all all all scram-sha-256\n");
+        }
+        Self::launch(dir, data, node)
     }
 
     /// A standby that streams from this one.
@@ -76,21 +87,22 @@ impl Server {
         command.arg("-h").arg(&self.data).arg("-p").arg(self.port.to_string());
         owned(&data);
         must(command.arg("-D").arg(&data), &self.dir);
-        Self::launch(&self.dir, data)
+        Self::launch(&self.dir, data, self.node.as_ref())
     }
 
-    fn launch(dir: &Path, data: PathBuf) -> Self {
+    fn launch(dir: &Path, data: PathBuf, node: Option<&Node>) -> Self {
         let port = free_address().port();
-        let process = Self::process_of(dir, &data, port);
-        let mut server = Self { port, process, data, dir: dir.to_owned() };
+        let process = Self::process_of(dir, &data, port, node);
+        let mut server = Self { port, process, data, dir: dir.to_owned(), node: node.cloned() };
         server.ready();
         server
     }
 
-    fn process_of(dir: &Path, data: &Path, port: u16) -> Process {
+    fn process_of(dir: &Path, data: &Path, port: u16, node: Option<&Node>) -> Process {
         let mut command = as_owner(&binary("postgres"));
         command.arg("-D").arg(data).arg("-c").arg(format!("port={port}"));
         command.arg("-c").arg(format!("unix_socket_directories={}", data.display()));
+        let mut command = node.map(|node| node.command(&command)).unwrap_or(command);
         Process::start(&mut command, "postgres", dir)
     }
 
@@ -149,7 +161,7 @@ impl Server {
 
     /// Starts it again after its end, at the same port.
     pub fn start_again(&mut self) {
-        self.process = Self::process_of(&self.dir, &self.data, self.port);
+        self.process = Self::process_of(&self.dir, &self.data, self.port, self.node.as_ref());
         self.ready();
     }
 }
@@ -206,7 +218,7 @@ fn template() -> &'static Path {
         must(command.arg("--wal-segsize=1").arg("-D").arg(&data), dir.path());
         std::fs::write(data.join("pg_hba.conf"), HBA).unwrap();
         append(&data.join("postgresql.conf"), SETTINGS);
-        let mut server = Server::launch(dir.path(), data.clone());
+        let mut server = Server::launch(dir.path(), data.clone(), None);
         let port = server.port.to_string();
         for statement in SETUP.split_inclusive(';').filter(|text| !text.trim().is_empty()) {
             let mut psql = Command::new("psql");

@@ -16,7 +16,7 @@ mod server;
 mod value;
 mod wire;
 
-pub use config::{By, Choice, Layout};
+pub use config::{By, Choice, Layout, Places, text};
 pub use front::{Door, Front};
 pub use relay::Relay;
 pub use server::{PASSWORD, Sentinel, Server, Setup};

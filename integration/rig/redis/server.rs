@@ -1,12 +1,13 @@
 //! A Redis of its own for each test, replicas of it, and a Sentinel.
 
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::wire::Wire;
+use crate::rig::net::Node;
 use crate::rig::process::Process;
 use crate::rig::{Certs, free_address, unique};
 
@@ -40,6 +41,8 @@ pub struct Setup<'a> {
     pub tls: Option<&'a Certs>,
     /// Of which other it is a replica.
     pub replica_of: Option<u16>,
+    /// On which machine, if not on loopback.
+    pub node: Option<&'a Node>,
 }
 
 /// A running server. It ends, at once, when this is dropped.
@@ -51,6 +54,7 @@ pub struct Server {
     pub process: Process,
     folder: PathBuf,
     dir: PathBuf,
+    node: Option<Node>,
 }
 
 impl Server {
@@ -71,10 +75,14 @@ impl Server {
         if let Some(primary) = setup.replica_of {
             text += &format!("replicaof 127.0.0.1 {primary}\n");
         }
+        if let Some(node) = setup.node {
+            text += &format!("bind {}\n", node.ip);
+        }
         text += setup.lines;
         std::fs::write(folder.join("redis.conf"), text).unwrap();
-        let process = launch(dir, &folder.join("redis.conf"), &[]);
-        let mut server = Self { port, tls_port, process, folder, dir: dir.to_owned() };
+        let process = launch(dir, &folder.join("redis.conf"), &[], setup.node);
+        let node = setup.node.cloned();
+        let mut server = Self { port, tls_port, process, folder, dir: dir.to_owned(), node };
         server.ready();
         server
     }
@@ -90,10 +98,9 @@ impl Server {
 
     /// Waits until somebody listens, everywhere.
     fn ready(&mut self) {
-        let socket = self.socket();
+        let (socket, ip) = (self.socket(), self.ip());
         listened(&mut self.process, || {
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-                && UnixStream::connect(&socket).is_ok()
+            TcpStream::connect((ip, self.port)).is_ok() && UnixStream::connect(&socket).is_ok()
         });
     }
 
@@ -126,6 +133,11 @@ impl Server {
         lines.map(str::to_owned).collect()
     }
 
+    /// Its machine's address.
+    pub fn ip(&self) -> IpAddr {
+        self.node.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |node| node.ip)
+    }
+
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("redis.sock")
@@ -138,7 +150,7 @@ impl Server {
 
     /// Starts it again after its end, at the same port.
     pub fn start_again(&mut self) {
-        self.process = launch(&self.dir, &self.folder.join("redis.conf"), &[]);
+        self.process = launch(&self.dir, &self.folder.join("redis.conf"), &[], self.node.as_ref());
         self.ready();
     }
 }
@@ -163,7 +175,7 @@ impl Sentinel {
             folder.display()
         );
         std::fs::write(folder.join("sentinel.conf"), text).unwrap();
-        let mut process = launch(dir, &folder.join("sentinel.conf"), &["--sentinel"]);
+        let mut process = launch(dir, &folder.join("sentinel.conf"), &["--sentinel"], None);
         listened(&mut process, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { port, _process: process }
     }
@@ -184,9 +196,10 @@ impl Sentinel {
     }
 }
 
-fn launch(dir: &Path, config: &Path, more: &[&str]) -> Process {
+fn launch(dir: &Path, config: &Path, more: &[&str], node: Option<&Node>) -> Process {
     let mut command = Command::new("redis-server");
     command.arg(config).args(more);
+    let mut command = node.map(|node| node.command(&command)).unwrap_or(command);
     Process::start(&mut command, "redis", dir)
 }
 

@@ -54,6 +54,24 @@ async function json(path) {
   return body;
 }
 
+async function lookAtReplicas() {
+  const condition = document.getElementById("condition");
+  try {
+    const told = await json("/api/replicas");
+    condition.className = told.condition === "serving" ? "quiet" : "bad";
+    condition.textContent = told.loses ? `${told.detail}; a failover of the ledger can lose marks: ${told.loses}` : told.detail;
+    fill("replicas", told.replicas.map((replica) => [
+      replica.is_this ? `${replica.session} (this one)` : replica.session,
+      { mood: replica.state === "serving" ? "good" : "bad", text: replica.state },
+      replica.version, `${replica.age_seconds} s`, `${replica.grants}`,
+      `${replica.lag_ms} ms`, `${replica.seen_ms_ago} ms ago`,
+    ]), told.problem ?? "none");
+  } catch (error) {
+    condition.className = "bad";
+    condition.textContent = `the replicas cannot be told: ${error.message}`;
+  }
+}
+
 async function look() {
   const overview = await json("/api/overview");
   const ready = document.getElementById("ready");
@@ -73,6 +91,8 @@ async function look() {
   fill("events", others.map((entry) => [
     entry.time, entry.event, entry.resource, entry.token, entry.holder, entry.identity, entry.outcome,
   ]), "none since the start");
+
+  if (document.getElementById("replicas")) await lookAtReplicas();
 
   const page = await json(`/api/resources?limit=${resourcesShown}`);
   fill("resources", page.resources.map((resource) => [

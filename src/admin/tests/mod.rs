@@ -1,5 +1,6 @@
 //! The listener over real sockets, on a real gate and a real ledger.
 
+mod replicas;
 pub(crate) mod rig;
 
 use std::time::Duration;

@@ -75,10 +75,15 @@ fn metrics() -> PrometheusHandle {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::over(|ledger| Arc::new(ledger)).await
+    }
+
+    /// With something around its ledger.
+    pub(crate) async fn over(wrap: impl FnOnce(Embedded) -> Arc<dyn Ledger>) -> Self {
         let folder = TempDir::new().expect("a folder");
         let metrics = metrics();
         let ledger = Embedded::open(&folder.path().join("ledger"), Default::default());
-        let ledger: Arc<dyn Ledger> = Arc::new(ledger.expect("a ledger"));
+        let ledger = wrap(ledger.expect("a ledger"));
         let path = folder.path().join("audit.jsonl");
         let target = Target::File { path, rotate_bytes: u64::MAX, keep: 1 };
         let audit = Audit::open(target).expect("an audit log");
@@ -149,7 +154,10 @@ impl Rig {
 
     pub(crate) async fn post(&self, operation: &str, body: Value) -> Answer {
         let headers = [("content-type", "application/json"), (OPERATOR_HEADER, "test")];
-        let target = format!("/api/resources/{operation}");
+        let target = match operation {
+            "confirm" => "/api/ledger/confirm".to_owned(),
+            _ => format!("/api/resources/{operation}"),
+        };
         let host = self.address.to_string();
         self.send("POST", &target, &host, &headers, &body.to_string()).await
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use super::mark::Compared;
 use super::target::rights;
 use super::{Args, guarantee, line, lines, shown};
-use crate::config::show_duration;
+use crate::config::{Config, show_duration};
 use crate::protocol::redis::codec::inline;
 use crate::protocol::redis::commands::Act;
 use crate::protocol::redis::{Asked, Becomes, Listener, Preview, Refused, Touched};
@@ -17,7 +17,12 @@ use crate::rules::Rule;
 const TOUCHED_MAX: usize = 10;
 
 /// Adds what there is to say.
-pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyhow::Result<()> {
+pub(super) fn write(
+    text: &mut String,
+    config: &Config,
+    listener: &Listener,
+    args: &Args,
+) -> anyhow::Result<()> {
     if !args.headers.is_empty() {
         bail!("listener {} speaks Redis, which has no headers: leave --header out", listener.name);
     }
@@ -51,7 +56,7 @@ pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyh
         }
     };
     for one in touched.iter().take(TOUCHED_MAX) {
-        resource(text, listener, args, one, is_refused)?;
+        resource(text, config, listener, args, one, is_refused)?;
     }
     match touched.len() {
         0 if is_refused => line(text, "guarantee", guarantee::NO_SESSION),
@@ -69,6 +74,7 @@ pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyh
 /// One that is touched, and what is asked of its fence.
 fn resource(
     text: &mut String,
+    config: &Config,
     listener: &Listener,
     args: &Args,
     Touched { matched, is_written }: &Touched,
@@ -89,7 +95,11 @@ fn resource(
     if *is_written {
         line(text, "takeover", takeover(rule))?;
     }
-    lines(text, "guarantee", guarantee::command(listener, rule, args.token, *is_written))
+    lines(
+        text,
+        "guarantee",
+        guarantee::command(&config.ledger, listener, rule, args.token, *is_written),
+    )
 }
 
 fn compared(args: &Args, rule: &Rule, is_written: bool) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Which guarantee a route has and why, by the last table of the contract.
 
-use crate::config::show_duration;
+use crate::config::{Ledger, show_duration};
 use crate::fence::{Action, Token};
 use crate::protocol::http::{Flavor, Listener, s3};
 use crate::protocol::postgres::{self, upstream::Login};
@@ -15,13 +15,46 @@ pub(super) const NO_SESSION: &str = "refused: nothing reaches the server";
 
 const KEPT: &str = "fenced: G1 to G4 and G6 are kept through pauses, partitions and crashes of \
                     writers and of Palisade; G5 does not arise: the embedded ledger serves one process";
+const KEPT_SHARED: &str = "fenced: G1 to G6 are kept through pauses, partitions and crashes of \
+                           writers, of replicas of Palisade and of single members of the ledger, \
+                           across all replicas that share it";
 const SEALED: &str =
     "sealed read (G2): it sees every write of older leaders, and none lands after it";
 const OPEN: &str = "open read: not fenced; a write of an older leader may still land after it, so a \
                     new leader brings its token with its first read";
 
+/// That writes are fenced, and what the ledger adds to that.
+fn kept(ledger: &Ledger) -> Vec<String> {
+    let Some(session) = ledger.session() else { return vec![KEPT.to_owned()] };
+    let (admits, ttl) = (show_duration(session.admits_for()), show_duration(session.ttl));
+    let mut sentences = vec![
+        KEPT_SHARED.to_owned(),
+        format!(
+            "when this replica does not reach the ledger ({}), it serves current holders for {admits}, \
+             then it refuses writes, retryably; after a crash of a replica a takeover first waits \
+             until its session is over, up to {ttl}",
+            ledger.place()
+        ),
+    ];
+    if let Ledger::Redis { settings, .. } = ledger {
+        let sentence = match settings.accept_loss {
+            true => {
+                "NOT KEPT when the ledger's Redis loses what it had acknowledged: `accept_loss` \
+                     takes a Redis that can, and an old leader may write again"
+            }
+            false => {
+                "not kept when the ledger's Redis loses what it had acknowledged; that is noticed, \
+                      and takeovers wait for an operator"
+            }
+        };
+        sentences.push(sentence.to_owned());
+    }
+    sentences
+}
+
 /// A rule on a listener, and the token that is brought there.
 pub(super) struct Route<'a> {
+    pub(super) ledger: &'a Ledger,
     pub(super) listener: &'a Listener,
     pub(super) rule: &'a Rule,
     pub(super) token: Option<Token>,
@@ -45,7 +78,7 @@ impl Route<'_> {
     }
 
     fn write(&self) -> Vec<String> {
-        [vec![KEPT.to_owned()], self.limits()].concat()
+        [kept(self.ledger), self.limits()].concat()
     }
 
     fn limits(&self) -> Vec<String> {
@@ -55,7 +88,17 @@ impl Route<'_> {
                 "not kept: a write that the store applies later than {settle} after its last byte \
                  without having answered"
             ),
-            format!("after an unclean restart, each resource's first takeover waits {settle} once"),
+            match self.ledger.session() {
+                None => format!(
+                    "after an unclean restart, each resource's first takeover waits {settle} once"
+                ),
+                Some(session) => format!(
+                    "not kept: bytes of a replica that was frozen between its last look at the clock \
+                     and sending them, for longer than {}; after a crash of a replica a takeover \
+                     waits {settle} once its session is over",
+                    show_duration(session.ttl)
+                ),
+            },
             invented(self.rule),
         ];
         sentences.push(match &self.listener.flavor {
@@ -77,14 +120,15 @@ impl Route<'_> {
 
 /// Of a session with PostgreSQL.
 pub(super) fn session(
+    ledger: &Ledger,
     listener: &postgres::Listener,
     rule: &Rule,
     token: Option<Token>,
     is_fenced: bool,
 ) -> Vec<String> {
     let first = match (is_fenced, token) {
-        (true, _) => KEPT,
-        (false, Some(_)) => SEALED,
+        (true, _) => kept(ledger),
+        (false, Some(_)) => vec![SEALED.to_owned()],
         (false, None) => return vec![OPEN.to_owned()],
     };
     let settled = "the server itself says when the sessions of an older leader are gone, after an \
@@ -98,22 +142,23 @@ pub(super) fn session(
              the server"
         }
     };
-    let mut sentences =
-        vec![first.to_owned(), settled.to_owned(), invented(rule), around.to_owned()];
+    let mut sentences = first;
+    sentences.extend([settled.to_owned(), invented(rule), around.to_owned()]);
     sentences.extend(shared(rule));
     sentences
 }
 
 /// Of a command for Redis, and one resource of it.
 pub(super) fn command(
+    ledger: &Ledger,
     listener: &redis::Listener,
     rule: &Rule,
     token: Option<Token>,
     is_written: bool,
 ) -> Vec<String> {
     let first = match (is_written, token) {
-        (true, _) => KEPT,
-        (false, Some(_)) => SEALED,
+        (true, _) => kept(ledger),
+        (false, Some(_)) => vec![SEALED.to_owned()],
         (false, None) => return vec![OPEN.to_owned()],
     };
     let settled = "the server itself says when the connections of an older leader are gone, after an \
@@ -126,8 +171,8 @@ pub(super) fn command(
         true => "Palisade logs in: kept as long as nobody else can log in as a user who may write",
         false => "kept only where the network lets nobody but Palisade reach the server",
     };
-    let mut sentences =
-        vec![first, settled, lost].into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let mut sentences = first;
+    sentences.extend([settled, lost].map(str::to_owned));
     sentences.extend([invented(rule), around.to_owned()]);
     sentences.extend(shared(rule));
     sentences

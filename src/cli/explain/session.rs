@@ -7,13 +7,18 @@ use anyhow::{Context, bail};
 use super::mark::Compared;
 use super::target::rights;
 use super::{Args, guarantee, line, lines, shown};
-use crate::config::show_duration;
+use crate::config::{Config, show_duration};
 use crate::protocol::postgres::upstream::Login;
 use crate::protocol::postgres::{Asked, Listener, Preview, Refused, Session, Statement};
 use crate::rules::{Matched, Reads};
 
 /// Adds what there is to say.
-pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyhow::Result<()> {
+pub(super) fn write(
+    text: &mut String,
+    config: &Config,
+    listener: &Listener,
+    args: &Args,
+) -> anyhow::Result<()> {
     if !args.headers.is_empty() {
         bail!(
             "listener {} speaks PostgreSQL, which has no headers: leave --header out",
@@ -74,7 +79,11 @@ pub(super) fn write(text: &mut String, listener: &Listener, args: &Args) -> anyh
     if is_fenced {
         line(text, "takeover", takeover(found))?;
     }
-    lines(text, "guarantee", guarantee::session(listener, &found.rule, args.token, is_fenced))
+    lines(
+        text,
+        "guarantee",
+        guarantee::session(&config.ledger, listener, &found.rule, args.token, is_fenced),
+    )
 }
 
 const FENCED: &str = "fenced: each batch is admitted before it is sent, and has settled when the \

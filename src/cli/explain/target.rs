@@ -2,7 +2,7 @@
 
 use super::mark::{Compared, is_beyond};
 use super::{guarantee, line};
-use crate::config::show_duration;
+use crate::config::{Ledger, show_duration};
 use crate::fence::{Action, Token};
 use crate::protocol::http::Listener;
 use crate::protocol::http::operation::Target;
@@ -10,6 +10,7 @@ use crate::rules::{Globs, Matched, Reads};
 
 /// A target of a request on a listener.
 pub(super) struct Explained<'a> {
+    pub(super) ledger: &'a Ledger,
     pub(super) listener: &'a Listener,
     pub(super) target: &'a Target,
     pub(super) identity: &'a str,
@@ -63,7 +64,12 @@ impl Explained<'_> {
         if self.is_refused {
             return line(text, "guarantee", guarantee::REFUSED);
         }
-        let fenced = guarantee::Route { listener: self.listener, rule, token: self.token };
+        let fenced = guarantee::Route {
+            ledger: self.ledger,
+            listener: self.listener,
+            rule,
+            token: self.token,
+        };
         for (at, sentence) in fenced.sentences(self.target.action).into_iter().enumerate() {
             line(text, if at == 0 { "guarantee" } else { "" }, sentence)?;
         }

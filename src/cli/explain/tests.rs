@@ -79,6 +79,30 @@ PUT /orders/7/a%20b?x-id=PutObject as db/a on listener objects (s3, upstream sto
     assert_eq!(explain(&config(), &args).expect("text").trim(), expected.trim());
 }
 
+#[test]
+fn a_shared_ledger_is_told() {
+    let etcd = "ledger.etcd.endpoints = 'http://127.0.0.1:2379'\nledger.session.replica = 'r1'";
+    let text = CONFIG.replace("ledger.embedded.path = \"ledger.redb\"", etcd);
+    let parse = |text: &str| {
+        let fixture = Fixture::new();
+        fixture.parse(text).unwrap_or_else(|problems| panic!("{problems:?}")).0
+    };
+    let expected = [
+        "guarantee     fenced: G1 to G6 are kept",
+        "does not reach the ledger (etcd at 127.0.0.1:2379, namespace default), it serves current \
+         holders for 12s",
+        "up to 15s",
+        "frozen between its last look at the clock and sending them, for longer than 15s",
+    ];
+    find(&parse(&text), &args("PUT /orders/7/a", "db/a", "objects", "42"), &expected);
+    let redis = etcd.replace("etcd", "redis").replace("http:", "redis:").replace("2379", "6379");
+    for (accepts, told) in [(false, "takeovers wait for an operator"), (true, "NOT KEPT when")] {
+        let redis = format!("{redis}\nledger.redis.accept_loss = {accepts}");
+        let config = parse(&text.replace(etcd, &redis));
+        find(&config, &args("PUT /orders/7/a", "db/a", "objects", "42"), &[told]);
+    }
+}
+
 /// Each of these is in the answer, in this order.
 fn find(config: &Config, args: &Args, expected: &[&str]) {
     let text = explain(config, args).expect("text");

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
 
 use super::client::{Client, Connect};
+use super::text::{plain, print, show};
 use crate::admin::{self, view};
 
 /// Longer than the listener takes for it.
@@ -83,11 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let mut output = Vec::new();
     runtime.block_on(execute(args, &mut terminal, &mut output))?;
-    match io::stdout().lock().write_all(&output) {
-        // Whoever reads it, such as `head`, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
-    }
+    show(&output)
 }
 
 /// Where a person can be asked.
@@ -148,30 +144,15 @@ async fn confirm(client: &Client, name: &str, terminal: &mut Terminal<'_>) -> an
         terminal.prompt,
         "{} is at {}, held by {}.\nAfter a reset every token of this incarnation is stale, \
          and there is no way back.\nType the name of the resource to go on: ",
-        table::plain(&resource.resource),
+        plain(&resource.resource),
         resource.mark,
-        table::plain(&resource.holder),
+        plain(&resource.holder),
     )?;
     terminal.prompt.flush()?;
     let mut line = String::new();
     terminal.input.read_line(&mut line).context("cannot read the answer")?;
     if line.trim_end_matches(['\n', '\r']) != name {
         bail!("not reset: the name was not typed");
-    }
-    Ok(())
-}
-
-fn print<T: Serialize>(
-    output: &mut Vec<u8>,
-    json: bool,
-    value: &T,
-    text: impl Fn(&T) -> String,
-) -> anyhow::Result<()> {
-    if json {
-        serde_json::to_writer_pretty(&mut *output, value)?;
-        output.push(b'\n');
-    } else {
-        output.extend_from_slice(text(value).as_bytes());
     }
     Ok(())
 }

@@ -3,11 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::admin::view::{Done, InFlight, Page, Resource, Takeover};
-
-/// Names as they can be shown: one with a control character must not steer the terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
+use crate::cli::text::{columns, plain};
 
 pub(super) fn page(page: &Page) -> String {
     if page.resources.is_empty() {
@@ -97,23 +93,4 @@ fn takeover(seen: &Takeover) -> String {
         plain(&seen.from_holder),
         plain(&seen.to_holder),
     )
-}
-
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }

@@ -192,8 +192,3 @@ async fn something_else_at_that_port_is_told() {
         assert!(error.contains(told), "{error}");
     }
 }
-
-#[test]
-fn names_do_not_steer_the_terminal() {
-    assert_eq!(table::plain("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
-}

@@ -166,6 +166,7 @@ fn what_the_pages_show_is_valid() {
     let least = "ledger.embedded.path = \"ledger.redb\"\n";
     valid(least, include_str!("../../../docs/deploy.md"));
     valid("", include_str!("../../../docs/redis.md"));
+    valid("", include_str!("../../../docs/replicas.md"));
 }
 
 /// The first configuration of a page, behind these lines.
@@ -176,10 +177,13 @@ fn valid(before: &str, page: &str) {
     for name in ["server.pem", "server.key", "ca.pem"] {
         fixture.put(&format!("tls/{name}"), &fixture.read(name));
     }
-    for name in ["database-ca", "redis-ca"] {
+    for name in ["database-ca", "etcd-ca", "redis-ca"] {
         fixture.put(&format!("tls/{name}.pem"), &fixture.read("ca.pem"));
     }
-    for name in ["palisade", "orders", "redis"] {
+    for kind in ["pem", "key"] {
+        fixture.put(&format!("tls/palisade.{kind}"), &fixture.read(&format!("server.{kind}")));
+    }
+    for name in ["palisade", "orders", "redis", "access-key-id", "secret-access-key"] {
         fixture.put(&format!("secrets/{name}"), "hush\n");
     }
     let text = format!("{before}{text}");
@@ -191,20 +195,23 @@ fn valid(before: &str, page: &str) {
 
 #[test]
 fn the_example_has_every_key_and_no_other() {
-    // An alternative is a comment without a space behind its `#`.
-    let text: String = EXAMPLE
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
+    let text = with_alternatives();
     let table = DeTable::parse(&text).expect("TOML");
     let mut seen = BTreeSet::new();
     collect(table.get_ref(), &ROOT, "", &mut seen);
     let known: BTreeSet<_> = ROOT.paths("").into_iter().collect();
     assert!(known.len() > 60, "{known:?}");
     assert_eq!(seen, known);
+}
+
+/// The example with every alternative: a comment without a space behind its `#`.
+pub(super) fn with_alternatives() -> String {
+    let is_key = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let line = |line: &str| match line.strip_prefix('#').filter(|text| is_key(text)) {
+        Some(text) => format!("{text}\n"),
+        None => format!("{line}\n"),
+    };
+    EXAMPLE.lines().map(line).collect()
 }
 
 /// The keys of a table in the form of [`Schema::paths`].

@@ -145,14 +145,14 @@ commit_stall_timeout = "0s""#,
         &[(
             r#"[ledger.embedded]
 path"#,
-            r#"[ledger.redis]
+            r#"[ledger.mysql]
 url"#,
         )],
         r#"
 1:2 error: no ledger is configured: marks have to be kept somewhere durable
-    add `[ledger.embedded]` with `path`
-1:9 error: unknown key `redis` in [ledger]
-    known here: `embedded`
+    add `[ledger.embedded]` with `path` for one process, or `[ledger.etcd]` with `endpoints` for several replicas
+1:9 error: unknown key `mysql` in [ledger]
+    known here: `embedded`, `etcd`, `redis`, `session`
 "#,
     );
     check(
@@ -163,7 +163,7 @@ path = "ledger.redb""#,
         )],
         r#"
 1:1 error: no ledger is configured: marks have to be kept somewhere durable
-    add `[ledger.embedded]` with `path`
+    add `[ledger.embedded]` with `path` for one process, or `[ledger.etcd]` with `endpoints` for several replicas
 "#,
     );
     check(
@@ -283,7 +283,9 @@ takeover_queue_max = 0
     let fixture = Fixture::new();
     let keys = "cache = \"2MiB\"\nverify_on_open = false\n[upstreams.minio]\n";
     let text = BASE.replace("[upstreams.minio]\n", keys);
-    let Ledger::Embedded { settings, .. } = fixture.parse(&text).expect("valid").0.ledger;
+    let Ledger::Embedded { settings, .. } = fixture.parse(&text).expect("valid").0.ledger else {
+        panic!("another ledger")
+    };
     assert_eq!((settings.cache_bytes, settings.verify_on_open), (2 << 20, false));
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use super::examples::EXAMPLE;
+use super::examples::with_alternatives;
 use crate::config::raw::ROOT;
 
 const PAGE: &str = include_str!("../../../docs/limits.md");
@@ -13,7 +13,8 @@ const PAGE: &str = include_str!("../../../docs/limits.md");
 fn is_limit(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
     ["_max", "_timeout", "_delay", "_interval"].iter().any(|end| name.ends_with(end))
-        || ["cache", "drain", "keep", "max_jump", "rotate"].contains(&name)
+        || ["cache", "drain", "keep", "margin", "max_jump", "rotate", "timeout", "ttl"]
+            .contains(&name)
 }
 
 /// What the example says for a key: the first of several tables that has it.
@@ -49,12 +50,13 @@ fn the_page_of_limits_has_each_with_its_default() {
     let known: Vec<_> = ROOT.paths("").into_iter().filter(|key| is_limit(key)).collect();
     assert!(known.len() > 20, "{known:?}");
     let mut expected = BTreeMap::new();
-    let example = DeTable::parse(EXAMPLE).expect("TOML");
+    let text = with_alternatives();
+    let example = DeTable::parse(&text).expect("TOML");
     for key in &known {
         let default = match key.as_str() {
             // The one that has no default.
             "listeners.NAME.limits.body_bytes_max" => "none".to_owned(),
-            _ => shown(example.get_ref(), key, EXAMPLE)
+            _ => shown(example.get_ref(), key, &text)
                 .unwrap_or_else(|| panic!("no {key} in the example")),
         };
         expected.insert(key.as_str(), default);

@@ -212,7 +212,7 @@ fn transport() {
         &[(plain, "\"rediss://r_1-:1\""), ("password_file", "#password_file")],
         r#"
 4:13 error: r_1- is no name that a certificate can bear; set server_name
-    write `server_name` in the upstream's `tls` table
+    write `server_name` in the `tls` table beside it
 5:1 warning: upstream "cache" has no password, and Palisade shows no certificate: whoever reaches the server can write there, around the fence
     write `password_file` in `[upstreams.cache.redis]`
 "#,

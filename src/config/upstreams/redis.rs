@@ -12,8 +12,8 @@ use crate::net::connect::{self, ClientTls};
 use crate::protocol::redis::upstream::{Endpoint, Password, Sentinel, Upstream};
 
 /// What a server, and a Sentinel, listens on unless it was told otherwise.
-const PORT: u16 = 6379;
-const SENTINEL_PORT: u16 = 26379;
+pub(in crate::config) const PORT: u16 = 6379;
+pub(in crate::config) const SENTINEL_PORT: u16 = 26379;
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest name of an ACL user or of a service, in bytes.
@@ -212,7 +212,7 @@ fn socket(text: &str, directory: &Path) -> Result<PathBuf, String> {
     Ok(socket)
 }
 
-fn sentinel(section: &Section<'_>) -> Option<Sentinel> {
+pub(in crate::config) fn sentinel(section: &Section<'_>) -> Option<Sentinel> {
     section.require("service", "\"mymaster\"");
     let service = name(section, "service");
     let user = user(section);
@@ -220,7 +220,7 @@ fn sentinel(section: &Section<'_>) -> Option<Sentinel> {
     Some(Sentinel { service: service?, user, password: password? })
 }
 
-fn user(section: &Section<'_>) -> Option<String> {
+pub(in crate::config) fn user(section: &Section<'_>) -> Option<String> {
     name(section, "user")
 }
 
@@ -237,7 +237,7 @@ fn name(section: &Section<'_>, key: &str) -> Option<String> {
 }
 
 /// `None` when something is wrong with it.
-fn password(section: &Section<'_>, has_user: bool) -> Option<Password> {
+pub(in crate::config) fn password(section: &Section<'_>, has_user: bool) -> Option<Password> {
     if ["password_file", "password_env"].iter().any(|key| section.has(key)) {
         return files::secret(section, "password").map(|secret| Password(Some(secret)));
     }

@@ -2,7 +2,9 @@
 
 mod admission;
 mod bounds;
+mod ended;
 mod faults;
+mod remains;
 mod restart;
 mod rig;
 mod table;

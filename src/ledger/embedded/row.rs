@@ -21,9 +21,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::fence::{Holder, Mark, Record, Token};
 use crate::ledger::{HISTORY_MAX, Raised};
 
-/// The longest name of a holder, in bytes. Longer ones are not raised to.
-pub(super) const HOLDER_LEN_MAX_BYTES: usize = 4096;
-
 const VERSION: u8 = 1;
 const CHECK_LEN_BYTES: usize = 8;
 

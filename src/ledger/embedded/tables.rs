@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::row::{HOLDER_LEN_MAX_BYTES, Row, RowError};
+use super::row::{Row, RowError};
 use crate::fence::{Mark, Record, Resource, Token};
-use crate::ledger::Entry;
+use crate::ledger::{Entry, HOLDER_LEN_MAX_BYTES};
 
 /// Resource name to [`Row`].
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("palisade.resources");

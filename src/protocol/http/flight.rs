@@ -8,7 +8,7 @@ use futures_util::task::AtomicWaker;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::fence::{Cut, Mark};
+use crate::fence::{Cut, Mark, Refusal};
 use crate::gate::Admission;
 
 /// Why the body of a request could not be sent to its end.
@@ -165,6 +165,15 @@ impl Flight {
     /// The mark that outranks it, if one does.
     pub fn outranked_by(&self) -> Option<(&Admission, Mark)> {
         self.admissions.iter().find_map(|one| one.outranked_by().map(|mark| (one, mark)))
+    }
+
+    /// Why it was lost: a takeover counts for more than that the session with the ledger is over,
+    /// or that the process ends. `None` where it was not.
+    pub fn why(&self) -> Option<Refusal> {
+        let mut all = self.admissions.iter().filter_map(Admission::why);
+        let first = all.next()?;
+        let is_stale = |why: &Refusal| matches!(why, Refusal::Stale { .. });
+        if is_stale(&first) { Some(first) } else { all.find(is_stale).or(Some(first)) }
     }
 
     /// Why the body failed, if it did.

@@ -225,6 +225,11 @@ fn failed(failure: &Failure, is_write: bool) -> Row {
             "upstream_unavailable",
             "The store is not available",
         ),
+        Failure::Suspended => again(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ledger_unavailable",
+            "The session with the ledger was lost",
+        ),
         Failure::Unknown(_) if is_write => Row {
             outcome: "unknown",
             ..no(

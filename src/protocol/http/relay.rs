@@ -17,6 +17,7 @@ use super::answer::{AnswerBody, Relayed};
 use super::body::FencedBody;
 use super::flight::{BodyFault, Flight};
 use super::pump::Pump;
+use crate::fence::Refusal;
 use crate::net::connect::ConnectError;
 use crate::net::http1::client::SendError;
 use crate::net::pool::{Lease, Pool};
@@ -44,6 +45,10 @@ pub enum Failure {
     /// Nothing of it is in the store.
     #[error("the store did not take the request: {0}")]
     NotTaken(String),
+    /// The session with a shared ledger was lost, and the write had not reached its commit point.
+    /// Nothing of it is in the store.
+    #[error("palisade has lost its session with the ledger")]
+    Suspended,
     /// Past the commit point, and no answer. Nobody can tell.
     #[error("the store did not answer: {0}")]
     Unknown(String),
@@ -141,7 +146,7 @@ async fn exchange(
             () = &mut lost => return Err(never_sent(&flight)),
         };
         if commits_at_head && flight.commit().is_err() {
-            return Err(Failure::Cut);
+            return Err(never_sent(&flight));
         }
         if lease.is_http2() {
             name_target(&mut request, pool);
@@ -213,11 +218,19 @@ async fn exchange(
     Ok(Response::from_parts(head, body))
 }
 
-/// Lost while there was no connection yet.
+/// Lost while there was no connection yet, or nothing was sent on it.
 fn never_sent(flight: &Flight) -> Failure {
-    let outranked = flight.outranked_by().is_some();
+    let why = flight.why();
     flight.settle();
-    if outranked { Failure::Cut } else { Failure::Ending }
+    lost(why)
+}
+
+fn lost(why: Option<Refusal>) -> Failure {
+    match why {
+        Some(Refusal::Stale { .. }) => Failure::Cut,
+        Some(Refusal::LedgerUnavailable) => Failure::Suspended,
+        _ => Failure::Ending,
+    }
 }
 
 enum Stall {
@@ -240,14 +253,16 @@ async fn broken(
         return Failure::Unknown(what);
     }
     drop(lease);
-    let outranked = flight.outranked_by().is_some();
+    let why = flight.why();
     flight.settle();
     match (flight.fault(), stall) {
-        _ if outranked => Failure::Cut,
-        (Some(BodyFault::Cut), _) => Failure::Cut,
-        (Some(fault), _) if *fault != BodyFault::Ended => Failure::Body(fault.clone()),
+        _ if matches!(why, Some(Refusal::Stale { .. })) => Failure::Cut,
+        (Some(BodyFault::Cut), _) if why.is_some() => lost(why),
+        (Some(fault), _) if !matches!(fault, BodyFault::Cut | BodyFault::Ended) => {
+            Failure::Body(fault.clone())
+        }
         (_, Some(Stall::Client)) => Failure::ClientStalled,
-        (_, Some(Stall::Lost)) => Failure::Ending,
+        (_, Some(Stall::Lost)) => lost(why),
         _ => Failure::NotTaken(what),
     }
 }

@@ -10,11 +10,12 @@ use super::session::{CANCEL_TIMEOUT, Flow, LAST_WORDS_TIMEOUT, Phase, Session};
 use crate::fence::Refusal;
 
 impl Session {
-    /// The token is outranked, or nothing is admitted any more because the process ends.
+    /// The token is outranked, the session with the ledger was lost, or nothing is admitted any
+    /// more because the process ends: only then the rule's time to drain is over already.
     pub(super) async fn outranked(&mut self) -> Flow {
-        let drain = match self.fence().and_then(|fence| fence.watch.outranked_by()) {
-            Some(_) => self.rule.sessions.drain,
-            None => Duration::ZERO,
+        let drain = match self.fence().and_then(|fence| fence.watch.why()) {
+            Some(Refusal::Stale { .. } | Refusal::LedgerUnavailable) => self.rule.sessions.drain,
+            _ => Duration::ZERO,
         };
         if self.phase == Phase::Open || matches!(self.phase, Phase::Draining(_)) {
             self.phase = Phase::Draining(Instant::now() + drain);
@@ -39,14 +40,8 @@ impl Session {
 
     /// Why the session is to end.
     pub(super) fn over(&self) -> Problem {
-        let mark = self.fence().and_then(|fence| fence.watch.outranked_by());
-        let mut problem = match (self.fence(), mark) {
-            (Some(fence), Some(mark)) => {
-                let token = fence.bid.claim.token;
-                self.problem(Denial::Fence(Refusal::Stale { token, mark }))
-            }
-            _ => self.problem(Denial::Ending),
-        };
+        let why = self.fence().and_then(|fence| fence.watch.why());
+        let mut problem = self.problem(Denial::over(why));
         problem.outcome = match self.witness.outcome(&self.tracker) {
             Outcome::Nothing if self.is_cancelled => Outcome::RolledBack,
             outcome => outcome,

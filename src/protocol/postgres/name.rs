@@ -14,14 +14,14 @@ pub(super) struct SessionName {
 }
 
 impl SessionName {
-    /// For the sessions of one replica.
-    pub(super) fn new(replica: &str) -> Self {
-        Self { suffix: session_suffix(replica), is_lost: None }
+    /// For a session of this owner: a replica, or a session with a shared ledger, `r1#42`.
+    pub(super) fn new(owner: &str) -> Self {
+        Self { suffix: session_suffix(owner), is_lost: None }
     }
 
     /// The whole name, the client's part cut where there is no room for it.
     pub(super) fn full(&self, asked: &str) -> String {
-        let mut end = asked.len().min(NAME_BYTES_MAX - self.suffix.len());
+        let mut end = asked.len().min(NAME_BYTES_MAX.saturating_sub(self.suffix.len()));
         while !asked.is_char_boundary(end) {
             end -= 1;
         }
@@ -45,6 +45,16 @@ impl SessionName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fence::SessionId;
+
+    /// The longest name that the configuration takes, and the largest number.
+    #[test]
+    fn a_session_with_the_ledger_has_room() {
+        let owner = SessionId::new("r".repeat(20), u64::MAX).to_string();
+        let name = SessionName::new(&owner).full("application");
+        assert!(name.len() <= NAME_BYTES_MAX && name.ends_with(&session_suffix(&owner)), "{name}");
+        assert!(name.starts_with("applicati"), "{name}");
+    }
 
     #[test]
     fn the_suffix_is_always_there_and_is_put_back() {

@@ -220,7 +220,7 @@ async fn log_in(
     kind: &Kind,
 ) -> Result<Result<(Backend, SessionName), Vec<u8>>, Denial> {
     let settings = &front.listener.upstream;
-    let name = SessionName::new(&settings.replica);
+    let name = front.session_name();
     let mut startup = asked.startup.clone();
     let twice = |_: StartupError| Denial::Twice("application_name");
     let shown = startup.take("application_name").map_err(twice)?.unwrap_or_default();

@@ -67,6 +67,9 @@ pub(super) enum Denial {
     /// Brought twice.
     #[error("{0} is there twice")]
     Twice(&'static str),
+    /// The session with a shared ledger is over, and with it all that was admitted under it.
+    #[error("palisade has lost its session with the ledger")]
+    Suspended,
     /// A session that needs a token has none.
     #[error("there is no palisade.token")]
     TokenRequired,
@@ -191,6 +194,15 @@ impl Problem {
 }
 
 impl Denial {
+    /// Why a session ends whose token is good for nothing any more.
+    pub(super) fn over(why: Option<Refusal>) -> Self {
+        match why {
+            Some(stale @ Refusal::Stale { .. }) => Self::Fence(stale),
+            Some(Refusal::LedgerUnavailable) => Self::Suspended,
+            _ => Self::Ending,
+        }
+    }
+
     /// Its row of the table.
     pub(super) fn row(&self) -> Row {
         let row =
@@ -226,6 +238,11 @@ impl Denial {
                 "PF009",
                 "read_only",
                 "bring a token, or upgrade the server to PostgreSQL 14 or later",
+            ),
+            Self::Suspended => row(
+                "57P03",
+                "ledger_unavailable",
+                "connect again: another replica will answer, or this one once the ledger is in reach",
             ),
             Self::TokenMalformed(_) => {
                 row("PF005", "token_malformed", "send a decimal number such as 42")

@@ -7,7 +7,7 @@ use super::pump::Step;
 use super::readonly::Denied;
 use super::refusal::Denial;
 use super::session::{Event, Kind, Phase, Session, Skip};
-use super::sql::{Own, own};
+use super::sql::{Own, own, renamed};
 
 /// The word without which no statement is about Palisade's own settings.
 const OWN_WORD: &[u8] = b"palisade";
@@ -46,6 +46,10 @@ impl Session {
         if let Some(step) = self.about_palisade(&header, is_after_all) {
             return step;
         }
+        let renamed = self.renamed(&header);
+        if renamed.is_some() && !is_after_all {
+            return Step::Wait;
+        }
         if let Kind::ReadOnly { .. } = self.kind
             && let Some(step) = self.read_only(&header, is_after_all)
         {
@@ -57,10 +61,35 @@ impl Session {
                 false => Step::Wait,
             };
         }
-        self.forward(&header)
+        self.forward(&header, renamed)
     }
 
-    fn forward(&mut self, header: &Header) -> Step {
+    /// The message as it has to be, where the session gets another name by it. Whoever has to end
+    /// what a dead replica has left would not find a session that its client has just renamed.
+    fn renamed(&self, header: &Header) -> Option<Vec<u8>> {
+        let bytes_max = self.front.listener.limits.statement_bytes_max;
+        if !matches!(header.tag, b'Q' | b'P') || header.len > bytes_max {
+            return None;
+        }
+        let body = self.from_client.body(header)?;
+        let (before, text) = match header.tag {
+            b'Q' => (&[][..], read::query_text(body).ok()?),
+            _ => {
+                let (name, text) = read::parse_text(body).ok()?;
+                (&body[..=name.len()], text)
+            }
+        };
+        let after = &body[before.len() + text.len()..];
+        let text = renamed(text, |asked| self.name.full(asked))?;
+        let mut message = Vec::new();
+        write::message(&mut message, header.tag, |out| {
+            [before, text.as_bytes(), after].into_iter().for_each(|part| out.extend(part));
+        });
+        Some(message)
+    }
+
+    /// `instead`: only when nothing before it is left to go on.
+    fn forward(&mut self, header: &Header, instead: Option<Vec<u8>>) -> Step {
         self.tracker.client(header.tag);
         self.is_batch_open = match header.tag {
             b'S' | b'Q' | b'F' => false,
@@ -68,7 +97,13 @@ impl Session {
             b'd' | b'c' | b'f' => self.is_batch_open,
             _ => true,
         };
-        self.from_client.pass(header);
+        match instead {
+            Some(message) => {
+                self.from_client.skip(header);
+                self.to_server.extend_from_slice(&message);
+            }
+            None => self.from_client.pass(header),
+        }
         Step::Again
     }
 

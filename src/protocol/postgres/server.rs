@@ -15,11 +15,13 @@ use super::codec::message::write::Severity;
 use super::codec::startup::{self, First};
 use super::farewell::FAREWELL_TIMEOUT;
 use super::metrics::Metrics;
+use super::name::SessionName;
 use super::refusal::{Denial, Problem};
 use super::upstream::{Connector, Control, Upstream};
 use super::{Listener, opening};
 use crate::audit::Audit;
-use crate::gate::{Admission, Gate};
+use crate::fence::SessionId;
+use crate::gate::{Admission, Gate, Remains};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::{Connection, Prelude};
 use crate::net::tls::ServerStream;
@@ -44,13 +46,22 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// With Palisade's own connections to them, on `runtime`. Blocks: reads files.
+    /// With Palisade's own connections to them, on `runtime`. Blocks: reads files. Where the gate's
+    /// ledger is shared, nothing is swept at the start: what the dead have left is ended when
+    /// somebody waits for it.
     ///
     /// # Errors
     /// TLS to the servers cannot be set up.
-    pub fn new(upstream: Arc<Upstream>, runtime: &Handle) -> Result<Self, ConnectorError> {
+    pub fn new(
+        upstream: Arc<Upstream>,
+        gate: &Gate,
+        runtime: &Handle,
+    ) -> Result<Self, ConnectorError> {
         let connector = Arc::new(Connector::new(upstream)?);
-        let control = Control::start(Arc::clone(&connector), runtime);
+        let control = match gate.session() {
+            Some(_) => Control::start_among_replicas(Arc::clone(&connector), runtime),
+            None => Control::start(Arc::clone(&connector), runtime),
+        };
         Ok(Self { connector, control })
     }
 }
@@ -68,6 +79,9 @@ pub struct Front {
     pub(super) lines: RateLimit<&'static str>,
     /// Sessions that are being ended.
     pub(super) endings: Semaphore,
+    /// With a shared ledger: the session with it that this process had when it began. Its number is
+    /// below all that come later, so it stands for one while there is none.
+    first: Option<SessionId>,
     runtime: Handle,
     /// What goes on when its session has ended.
     reaping: TaskTracker,
@@ -83,6 +97,10 @@ impl Front {
         runtime: Handle,
     ) -> Arc<Self> {
         let Servers { connector, control } = servers;
+        for rule in listener.rules.iter() {
+            gate.settles_through(&rule.name, Arc::clone(&control) as Arc<dyn Remains>);
+        }
+        let first = gate.session();
         let metrics = Metrics::new(&listener.name, &listener.rules);
         let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
         let name = Arc::clone(&listener.name);
@@ -103,9 +121,21 @@ impl Front {
             metrics,
             lines: RateLimit::new(1, Duration::from_secs(1)),
             endings: Semaphore::new(ENDINGS_MAX),
+            first,
             runtime,
             reaping: TaskTracker::new(),
         })
+    }
+
+    /// What a session that begins now is known by at the server: with a shared ledger this
+    /// process's session with that, which may be another one each time. It is read before the
+    /// login, and numbers rise: so what is admitted on it later is admitted under this number or
+    /// a larger one, and whoever ends what a dead session has left finds it.
+    pub(super) fn session_name(&self) -> SessionName {
+        match self.gate.session().or_else(|| self.first.clone()) {
+            Some(session) => SessionName::new(&session.to_string()),
+            None => SessionName::new(&self.listener.upstream.replica),
+        }
     }
 
     /// Resolves when the server has confirmed the end of every backend that was to be ended.

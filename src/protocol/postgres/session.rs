@@ -132,7 +132,8 @@ pub(super) enum Event {
     ServerGone,
     /// What runs has ended while the session was to end.
     Quiet,
-    /// The token is outranked, or nothing is admitted any more.
+    /// The token is outranked, the session with the ledger was lost, or nothing is admitted any
+    /// more.
     Over,
     /// The process wants to end.
     Drain,
@@ -282,10 +283,10 @@ impl Session {
                     self.hold.admit(admission);
                     return Flow::Go;
                 }
-                Err(_) => match admission.outranked_by() {
-                    Some(mark) => Refusal::Stale { token: fence.bid.claim.token, mark },
-                    None => return self.end(Denial::Ending.into()).await,
-                },
+                Err(_) => {
+                    let problem = self.problem(Denial::over(admission.why()));
+                    return self.end(problem).await;
+                }
             },
             Err(refusal) => refusal,
         };

@@ -30,7 +30,7 @@ impl Front {
         let event = match (problem.outcome, &problem.denial) {
             (Outcome::Unknown, _) => "unknown",
             // Nobody lost anything by it.
-            (Outcome::Nothing, Denial::Ending | Denial::Moved) => return,
+            (Outcome::Nothing, Denial::Ending | Denial::Moved | Denial::Suspended) => return,
             _ => "cut",
         };
         self.tell(event, row.reason, peer, problem);

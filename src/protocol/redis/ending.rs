@@ -18,13 +18,16 @@ const UNBLOCK_MIN: Duration = Duration::from_millis(500);
 pub const HUNG_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Session {
-    /// A token is outranked, or nothing is admitted any more because the process ends.
+    /// A token is outranked, the session with the ledger was lost, or nothing is admitted any more
+    /// because the process ends: only then the rule's time to drain is over already.
     pub(super) async fn outranked(&mut self) -> Flow {
         // One that was replaced by another of this connection's own is no news.
         let Some(fence) = self.fences().find_map(Fences::over) else { return Flow::Go };
-        let drain = match fence.watch.outranked_by() {
-            Some(_) => fence.bid.rule.sessions.drain,
-            None => Duration::ZERO,
+        let drain = match fence.watch.why() {
+            Some(Refusal::Stale { .. } | Refusal::LedgerUnavailable) => {
+                fence.bid.rule.sessions.drain
+            }
+            _ => Duration::ZERO,
         };
         self.drain(drain);
         self.wind_up().await
@@ -88,18 +91,17 @@ impl Session {
     /// Why the session is to end.
     pub(super) fn over(&self) -> Problem {
         let outcome = self.outcome();
-        let fence = self.fences().find_map(Fences::over);
-        let stale = fence.and_then(|fence| Some((fence, fence.watch.outranked_by()?)));
-        let Some((fence, mark)) = stale else {
-            return Problem { outcome, ..self.problem(Denial::Ending) };
+        let over = self.fences().find_map(Fences::over);
+        let denial = Denial::over(over.and_then(|fence| fence.watch.why()));
+        let Some(fence) = over.filter(|_| !matches!(denial, Denial::Ending)) else {
+            return Problem { outcome, ..self.problem(denial) };
         };
-        let token = fence.bid.claim.token;
         Problem {
             resource: Some(fence.bid.resource.clone()),
             rule: Some(fence.bid.rule.name.clone()),
-            token: Some(token),
+            token: Some(fence.bid.claim.token),
             outcome,
-            ..self.problem(Denial::Fence(Refusal::Stale { token, mark }))
+            ..self.problem(denial)
         }
     }
 

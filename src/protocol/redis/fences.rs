@@ -69,7 +69,7 @@ impl Fences {
     }
 
     /// The first of them that a newer leader has taken, or that is admitted no more because the
-    /// process ends.
+    /// session with the ledger was lost or the process ends.
     pub(super) fn over(&self) -> Option<&Fence> {
         self.iter().find(|fence| fence.watch.is_over())
     }

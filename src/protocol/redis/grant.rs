@@ -9,10 +9,12 @@ use super::commands::Access;
 use super::fences::{Fence, Fences};
 use super::judge::{Need, Needs, Place, Verdict};
 use super::refusal::{Denial, Problem};
-use super::server::{Front, swept};
+use super::server::{Front, clean, swept};
 use super::session::{Flow, Session, Then, Transaction};
+use super::upstream::ServerId;
 use crate::fence::Refusal;
 use crate::gate::{Admission, Bid};
+use crate::net::identity::Peer;
 use crate::rules::Matched;
 
 impl Session {
@@ -137,7 +139,7 @@ impl Session {
         let resource = &need.matched.resource;
         if fences.of(resource).is_none() {
             let bid = fences.bid(&need.matched, &self.peer);
-            let fence = sealed(&self.front, bid).await?;
+            let fence = sealed(&self.front, &self.hold.server, bid).await?;
             self.unwatched.push(Arc::clone(&fence.watch));
             fences.sealed(fence);
         }
@@ -209,11 +211,14 @@ pub(super) enum Granted {
     Later,
 }
 
-/// Seals, and watches the resource from then on.
-pub(super) async fn sealed(front: &Front, bid: Bid) -> Result<Fence, Denial> {
+/// Seals, and watches the resource from then on: for a connection to that server.
+pub(super) async fn sealed(front: &Front, server: &ServerId, bid: Bid) -> Result<Fence, Denial> {
     // What a process before this one left has to be gone before anything is raised.
     swept(front, bid.wait).await?;
     front.gate.seal(&bid).await?;
+    // Nor may anything of a dead replica's be left where it is used, which the seal has asked of
+    // the server that was the primary then.
+    clean(front, server, bid.wait).await?;
     // Nor does what this very leader has sent before, on a connection that it has lost, land any
     // more once it is answered.
     if !front.orphans.gone(&bid.resource, bid.wait).await {
@@ -228,10 +233,7 @@ async fn admitted(front: &Front, bid: &Bid) -> Result<Admission, Denial> {
     let admission = front.gate.admit(bid).await?;
     match admission.commit() {
         Ok(()) => Ok(admission),
-        Err(_) => Err(match admission.outranked_by() {
-            Some(mark) => Refusal::Stale { token: bid.claim.token, mark }.into(),
-            None => Denial::Ending,
-        }),
+        Err(_) => Err(Denial::over(admission.why())),
     }
 }
 
@@ -239,12 +241,12 @@ async fn admitted(front: &Front, bid: &Bid) -> Result<Admission, Denial> {
 pub(super) async fn sealed_all(
     front: &Front,
     fences: &mut Fences,
-    session: (&crate::net::identity::Peer, &[crate::rules::Matched]),
-) -> Result<(), Box<(Denial, crate::rules::Matched)>> {
-    let (peer, matched) = session;
+    session: (&Peer, &ServerId, &[Matched]),
+) -> Result<(), Box<(Denial, Matched)>> {
+    let (peer, server, matched) = session;
     for matched in matched {
         let bid = fences.bid(matched, peer);
-        match sealed(front, bid).await {
+        match sealed(front, server, bid).await {
             Ok(fence) => fences.sealed(fence),
             Err(denial) => return Err(Box::new((denial, matched.clone()))),
         }

@@ -13,9 +13,9 @@ pub(super) struct SessionName {
 }
 
 impl SessionName {
-    /// For the connections of one replica.
-    pub(super) fn new(replica: &str) -> Self {
-        Self { suffix: session_suffix(replica), own: Vec::new() }
+    /// For a connection of this owner: a replica, or a session with a shared ledger, `r1#42`.
+    pub(super) fn new(owner: &str) -> Self {
+        Self { suffix: session_suffix(owner), own: Vec::new() }
     }
 
     /// As the server has it.

@@ -223,7 +223,8 @@ impl Session {
             keys => self.resources(keys)?,
         };
         let mut fences = Fences::new(token);
-        let failed = sealed_all(&self.front, &mut fences, (&self.peer, &matched)).await;
+        let failed =
+            sealed_all(&self.front, &mut fences, (&self.peer, &self.hold.server, &matched)).await;
         let failed = failed.err().map(|failed| {
             let (denial, matched) = *failed;
             let mut problem = self.told(denial, &matched);

@@ -63,6 +63,9 @@ pub(super) enum Denial {
         /// `command_bytes_max`.
         bytes_max: usize,
     },
+    /// The session with a shared ledger is over, and with it all that was admitted under it.
+    #[error("palisade has lost its session with the ledger")]
+    Suspended,
     /// The token cannot be read.
     #[error("token \"{0}\": {1}")]
     TokenMalformed(String, TokenError),
@@ -189,6 +192,15 @@ impl Problem {
 }
 
 impl Denial {
+    /// Why a connection ends whose token is good for nothing any more.
+    pub(super) fn over(why: Option<Refusal>) -> Self {
+        match why {
+            Some(stale @ Refusal::Stale { .. }) => Self::Fence(stale),
+            Some(Refusal::LedgerUnavailable) => Self::Suspended,
+            _ => Self::Ending,
+        }
+    }
+
     /// Its row of the table.
     pub(super) fn row(&self) -> Row {
         let row = |word, reason, mend| Row { word, reason, mend };
@@ -220,6 +232,11 @@ impl Denial {
             Self::Script => {
                 row("NOPERM", "script", "write `scripts = \"declared\"` in the rule, if it may")
             }
+            Self::Suspended => row(
+                "TRYAGAIN",
+                "ledger_unavailable",
+                "connect again: another replica will answer, or this one once the ledger is in reach",
+            ),
             Self::TooLong { .. } => {
                 row("NOPERM", "too_long", "send fewer keys at once, or raise command_bytes_max")
             }

@@ -19,7 +19,8 @@ use super::session::Session;
 use super::upstream::{Connector, Control, OpenError, ServerId, Upstream};
 use super::{Listener, changes};
 use crate::audit::Audit;
-use crate::gate::{Admission, Gate};
+use crate::fence::SessionId;
+use crate::gate::{Admission, Gate, Remains};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::Connection;
 use crate::telemetry::RateLimit;
@@ -42,17 +43,23 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// With Palisade's own connections to it, on `runtime`. Blocks: reads files.
+    /// With Palisade's own connections to it, on `runtime`. Blocks: reads files. Where the gate's
+    /// ledger is shared, nothing is swept at the start: what the dead have left is ended when
+    /// somebody waits for it.
     ///
     /// # Errors
     /// TLS to the server cannot be set up.
     pub fn new(
         upstream: Arc<Upstream>,
+        gate: &Gate,
         audit: Audit,
         runtime: &Handle,
     ) -> Result<Self, ConnectorError> {
         let connector = Arc::new(Connector::new(Arc::clone(&upstream))?);
-        let control = Control::start(Arc::clone(&connector), runtime);
+        let control = match gate.session() {
+            Some(_) => Control::start_among_replicas(Arc::clone(&connector), runtime),
+            None => Control::start(Arc::clone(&connector), runtime),
+        };
         let commands = Arc::new(ArcSwap::new(Commands::shipped()));
         runtime.spawn(learn(Arc::clone(&control), Arc::clone(&commands), upstream.name.clone()));
         runtime.spawn(changes::tell(Arc::clone(&control), upstream, audit));
@@ -75,6 +82,9 @@ pub struct Front {
     /// Connections that are being ended.
     pub(super) endings: Semaphore,
     commands: Arc<ArcSwap<Commands>>,
+    /// With a shared ledger: the session with it that this process had when it began. Its number is
+    /// below all that come later, so it stands for one while there is none.
+    first: Option<SessionId>,
     runtime: Handle,
     /// What goes on when its connection has ended.
     reaping: TaskTracker,
@@ -90,6 +100,10 @@ impl Front {
         runtime: Handle,
     ) -> Arc<Self> {
         let Servers { connector, control, commands } = servers;
+        for rule in listener.rules.iter() {
+            gate.settles_through(&rule.name, Arc::clone(&control) as Arc<dyn Remains>);
+        }
+        let first = gate.session();
         let metrics = Metrics::new(&listener.name, &listener.rules);
         let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
         let name = Arc::clone(&listener.name);
@@ -111,9 +125,21 @@ impl Front {
             orphans: Arc::default(),
             endings: Semaphore::new(ENDINGS_MAX),
             commands,
+            first,
             runtime,
             reaping: TaskTracker::new(),
         })
+    }
+
+    /// What a connection that begins now is known by at the server: with a shared ledger this
+    /// process's session with that, which may be another one each time. It is read before the
+    /// login, and numbers rise: so what is admitted on it later is admitted under this number or
+    /// a larger one, and whoever ends what a dead session has left finds it.
+    fn session_name(&self) -> SessionName {
+        match self.gate.session().or_else(|| self.first.clone()) {
+            Some(session) => SessionName::new(&session.to_string()),
+            None => SessionName::new(&self.listener.upstream.replica),
+        }
     }
 
     /// Resolves when the server has confirmed the end of every client that was to be killed.
@@ -167,7 +193,7 @@ impl Front {
 pub async fn serve_connection(front: Arc<Front>, connection: Connection) {
     let Connection { stream, peer, drain, .. } = connection;
     let begun = Instant::now();
-    let name = SessionName::new(&front.listener.upstream.replica);
+    let name = front.session_name();
     match front.connector.open(&name.full()).await {
         Ok(opened) => {
             front.metrics.connect.record(begun.elapsed());
@@ -242,5 +268,15 @@ pub(super) async fn swept(front: &Front, wait: Duration) -> Result<(), Denial> {
         return Ok(());
     }
     let what = "clients that an earlier process left there have not been ended yet";
+    Err(Denial::Unavailable(what.to_owned()))
+}
+
+/// The same for what dead replicas may have left on a server that has become the primary since
+/// they were told to have ended.
+pub(super) async fn clean(front: &Front, server: &ServerId, wait: Duration) -> Result<(), Denial> {
+    if front.control.is_clean(server) || timeout(wait, front.control.clean(server)).await.is_ok() {
+        return Ok(());
+    }
+    let what = "clients that a dead replica may have left there have not been ended yet";
     Err(Denial::Unavailable(what.to_owned()))
 }

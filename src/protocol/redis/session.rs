@@ -152,7 +152,7 @@ pub(super) enum Event {
     ServerGone,
     /// What was sent is answered while the session was to end.
     Quiet,
-    /// A token is outranked, or nothing is admitted any more.
+    /// A token is outranked, the session with the ledger was lost, or nothing is admitted any more.
     Over,
     /// The process wants to end.
     Drain,

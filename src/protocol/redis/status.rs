@@ -53,7 +53,8 @@ impl Session {
             }
         }
         if failed.is_none() {
-            let sealed = sealed_all(&self.front, &mut fences, (&self.peer, &all)).await;
+            let sealed =
+                sealed_all(&self.front, &mut fences, (&self.peer, &self.hold.server, &all)).await;
             self.unwatched.extend(fences.iter().map(|fence| Arc::clone(&fence.watch)));
             self.is_watch_old = true;
             if let Err(refused) = sealed {

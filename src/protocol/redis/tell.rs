@@ -30,7 +30,10 @@ impl Front {
         let event = match (problem.outcome, &problem.denial) {
             (Outcome::Unknown, _) => "unknown",
             // Nobody lost anything by it.
-            (Outcome::Nothing, Denial::Ending | Denial::Moved | Denial::Unavailable(_)) => return,
+            (
+                Outcome::Nothing,
+                Denial::Ending | Denial::Moved | Denial::Suspended | Denial::Unavailable(_),
+            ) => return,
             _ => "cut",
         };
         self.tell(event, row.reason, peer, problem);

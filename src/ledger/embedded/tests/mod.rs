@@ -60,7 +60,7 @@ fn reopen(path: &Path) -> Embedded {
 
 #[tokio::test]
 async fn keeps_the_contract() {
-    contract::all(|| Box::new(File::new())).await;
+    contract::all(async || File::new()).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use super::origin::{Record, Seen, origin};
 use crate::audit::Audit;
 use crate::fence::TokenRules;
 use crate::gate::{Gate, Settings};
+use crate::ledger::Ledger;
 use crate::ledger::embedded::{self, Embedded};
 use crate::net::connect::{ClientTls, Endpoint, Upstream, Version};
 use crate::net::identity::{Identity, Peer, Source};
@@ -33,6 +34,7 @@ pub struct Rig {
     pub gate: Arc<Gate>,
     pub service: Arc<Service>,
     pub audit: Audit,
+    pub ledger: Arc<Embedded>,
     _folder: tempfile::TempDir,
 }
 
@@ -154,10 +156,11 @@ impl Rig {
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let ledger = Embedded::open(&path, embedded::Settings::default()).unwrap();
+        let ledger = Arc::new(Embedded::open(&path, embedded::Settings::default()).unwrap());
         let runtime = tokio::runtime::Handle::current();
         let settings = Settings::default();
-        let gate = Arc::new(Gate::new(Arc::new(ledger), settings, Audit::disabled(), runtime));
+        let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as _;
+        let gate = Arc::new(Gate::new(shared, settings, Audit::disabled(), runtime));
         let target = crate::audit::Target::File {
             path: folder.path().join("audit"),
             rotate_bytes: 1 << 20,
@@ -165,7 +168,7 @@ impl Rig {
         };
         let audit = Audit::open(target).unwrap();
         let front = Front::new(listener, Arc::clone(&gate), audit.clone(), "test").unwrap();
-        Self { record, gate, service: Service::new(front), audit, _folder: folder }
+        Self { record, gate, service: Service::new(front), audit, ledger, _folder: folder }
     }
 
     /// A client of that identity.

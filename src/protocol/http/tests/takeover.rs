@@ -210,3 +210,40 @@ async fn a_stale_upload_is_refused_before_it_is_sent() {
     assert_eq!(read_answer(&mut client).await.status, 200);
     assert!(!rig.seen()[1].headers.contains_key("expect"));
 }
+
+/// Without a session with the ledger nothing passes its commit point, and that is not the end of
+/// the token.
+#[tokio::test]
+async fn a_session_with_the_ledger_that_is_lost_cuts_and_may_be_tried_again() {
+    use crate::ledger::Ledger as _;
+
+    for (path, is_told_at_once) in [("/data/1/x", false), ("/head/x", true)] {
+        let rig = Rig::new().await;
+        let mut client = rig.connect("leader-a", false).await;
+        // Held, so that what is admitted is not committed yet.
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nHost: s\r\nFencing-Token: 33\r\nContent-Length: 6\r\n\r\n"
+        );
+        if is_told_at_once {
+            rig.put("leader-a", path, 33, "abc").await;
+            rig.ledger.lease().end();
+        }
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.write_all(b"abc").await.unwrap();
+        if !is_told_at_once {
+            rig.wait_in_flight("data/1", (1, 0, 0)).await;
+            rig.wait_arrived(1).await;
+            rig.ledger.lease().end();
+        }
+        let _ = client.write_all(b"def").await;
+        let answer = read_answer(&mut client).await;
+        assert_eq!(
+            (answer.status, answer.header("fencing-refusal")),
+            (503, Some("ledger_unavailable")),
+            "{answer:?}"
+        );
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(answer.member("outcome"), "not_applied");
+        assert!(answer.member("detail").contains("session with the ledger"), "{answer:?}");
+    }
+}

@@ -3,6 +3,7 @@
 //! ```text
 //! read      the verdict on a message of a read-only session
 //! own       SET palisade.token and SHOW palisade.*
+//! rename    SET application_name
 //! settings  which settings a read-only session may set, in statements and at its start
 //!   utility   statements that are no queries, by their tokens; set has SET and RESET
 //!   query     SELECT, VALUES, TABLE, WITH: three nets, each fails closed
@@ -25,6 +26,7 @@ pub(crate) mod fuzzing;
 mod own;
 mod query;
 mod read;
+mod rename;
 mod scan;
 mod set;
 mod settings;
@@ -35,4 +37,5 @@ mod utility;
 
 pub use own::{Own, Setting, own};
 pub use read::{Reason, Verdict, function_call, verdict};
+pub use rename::renamed;
 pub use settings::assignment;

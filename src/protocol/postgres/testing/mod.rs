@@ -192,6 +192,13 @@ impl Server {
         self.control(&["stop", "-m", "immediate", "-w"]);
     }
 
+    /// The process that lets sessions in.
+    pub(in crate::protocol::postgres) fn pid(&self) -> u32 {
+        let file = std::fs::read_to_string(self.dir.join("data/postmaster.pid"));
+        let file = file.expect("it runs");
+        file.lines().next().and_then(|line| line.trim().parse().ok()).expect("a process")
+    }
+
     /// Makes a standby the primary.
     pub(in crate::protocol::postgres) fn promote(&self) {
         self.control(&["promote", "-w"]);

@@ -13,7 +13,9 @@ mod tests;
 mod wire;
 
 pub use connect::{CANCEL_TIMEOUT, Connector};
-pub use control::{Control, LOOK_MAX, LOOK_MIN, RECONNECT_MAX, RECONNECT_MIN, session_suffix};
+pub use control::{
+    Control, LOOK_MAX, LOOK_MIN, NAMELESS_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, session_suffix,
+};
 pub use login::{Backend, LoginError, NOTICES_MAX, PARAMETERS_MAX};
 pub use settings::{Endpoint, Login, Password, TargetSessionAttrs, Upstream};
 pub(in crate::protocol::postgres) use wire::Wire;

@@ -1,6 +1,9 @@
 //! What is known of the servers of one upstream together: which is the primary, whose sessions
 //! can do nothing any more, and whether all is swept. Pure.
 
+use super::dead::Dead;
+use crate::fence::SessionId;
+
 /// What a server was when it was asked last.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Sight {
@@ -15,13 +18,22 @@ pub(super) enum Sight {
     Primary(u32),
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     sight: Sight,
     /// The latest on which it was seen as a primary.
     timeline: Option<u32>,
     /// Sessions of an earlier process that were ended there, once none is left.
     swept: Option<usize>,
+    /// Whose sessions are to be ended besides.
+    dead: Dead,
+}
+
+impl Known {
+    /// Whether nothing is left there that was told to have ended.
+    fn is_swept(&self) -> bool {
+        self.swept.is_some() && !self.dead.is_owing()
+    }
 }
 
 /// See the module. Each promotion begins a new timeline, so of two servers that both take writes
@@ -40,6 +52,13 @@ impl Cluster {
         Self { hosts: vec![Known::default(); hosts], primary }
     }
 
+    /// The same where there is nothing to be swept at the start.
+    pub(super) fn new_swept(hosts: usize) -> Self {
+        let mut cluster = Self::new(hosts);
+        cluster.hosts.iter_mut().for_each(|known| known.swept = Some(0));
+        cluster
+    }
+
     pub(super) fn see(&mut self, host: usize, sight: Sight) {
         let known = &mut self.hosts[host];
         known.sight = sight;
@@ -56,7 +75,42 @@ impl Cluster {
     }
 
     pub(super) fn is_host_swept(&self, host: usize) -> bool {
-        self.hosts.get(host).is_some_and(|known| known.swept.is_some())
+        self.hosts.get(host).is_some_and(Known::is_swept)
+    }
+
+    /// Whether the sweep at the start is done there.
+    pub(super) fn is_swept_at_start(&self, host: usize) -> bool {
+        self.hosts[host].swept.is_some()
+    }
+
+    /// The sessions of a dead replica are to be ended, on every server.
+    pub(super) fn want(&mut self, dead: &SessionId) {
+        self.hosts.iter_mut().for_each(|known| known.dead.want(dead));
+    }
+
+    /// What is still to be ended on that server.
+    pub(super) fn wanted(&self, host: usize) -> Vec<SessionId> {
+        self.hosts[host].dead.wanted().cloned().collect()
+    }
+
+    /// None of its sessions is left on that server.
+    pub(super) fn end(&mut self, host: usize, dead: &SessionId) {
+        self.hosts[host].dead.end(dead);
+        self.choose();
+    }
+
+    /// Whether a dead session has none left on any server that takes writes. One that cannot be
+    /// reached then owes it, and is none of those that are swept before it has ended them, too.
+    pub(super) fn has_ended(&mut self, dead: &SessionId) -> bool {
+        let is_any_primary = self.current().any(|(host, _)| self.hosts[host].dead.has_ended(dead));
+        let is_done = |known: &Known| {
+            known.dead.has_ended(dead) || known.sight == Sight::Away && is_any_primary
+        };
+        let has_ended = self.hosts.iter().all(is_done);
+        if has_ended {
+            self.hosts.iter_mut().for_each(|known| known.dead.owe(dead));
+        }
+        has_ended
     }
 
     /// The primary, as far as known. One that cannot be reached stays it until another is seen on
@@ -87,7 +141,7 @@ impl Cluster {
     /// The swept servers that take writes now, with their timelines.
     fn current(&self) -> impl Iterator<Item = (usize, u32)> {
         self.hosts.iter().enumerate().filter_map(|(host, known)| match known.sight {
-            Sight::Primary(timeline) if known.swept.is_some() => Some((host, timeline)),
+            Sight::Primary(timeline) if known.is_swept() => Some((host, timeline)),
             _ => None,
         })
     }
@@ -194,5 +248,41 @@ mod tests {
         check(&[Primary(1), Sight::Unknown], &[1], None);
         check(&[Standby, Away], &[1], None);
         check(&[Primary(1), Away], &[0, 1], None);
+    }
+
+    #[test]
+    fn the_dead_have_ended_where_writes_are_taken_and_are_owed_elsewhere() {
+        let dead = SessionId::new("r1", 7);
+        let mut cluster = cluster(&[Primary(1), Away], &[]);
+        cluster.want(&dead);
+        assert!(!cluster.has_ended(&dead) && cluster.is_host_swept(0) && cluster.is_host_swept(1));
+        cluster.end(0, &dead);
+        assert!(cluster.has_ended(&dead) && cluster.is_host_swept(0) && !cluster.is_host_swept(1));
+        cluster.see(0, Away);
+        cluster.see(1, Primary(2));
+        assert_eq!(cluster.primary(), Some(0), "the other one may not be used yet");
+        assert_eq!(cluster.wanted(1), std::slice::from_ref(&dead));
+        cluster.end(1, &dead);
+        assert_eq!((cluster.primary(), cluster.is_host_swept(1)), (Some(1), true));
+        assert!(cluster.wanted(1).is_empty() && cluster.has_ended(&dead));
+
+        let another = SessionId::new("r2", 1);
+        cluster.want(&another);
+        cluster.see(1, Away);
+        assert!(!cluster.has_ended(&another), "nobody takes writes");
+        cluster.end(0, &another);
+        cluster.see(0, Standby);
+        assert!(!cluster.has_ended(&another), "nobody takes writes");
+        cluster.see(1, Standby);
+        cluster.see(0, Primary(3));
+        assert!(!cluster.has_ended(&another), "it could be reached");
+        cluster.end(1, &another);
+        assert!(cluster.has_ended(&another));
+    }
+
+    #[test]
+    fn nothing_to_sweep_is_swept() {
+        assert_eq!(Cluster::new_swept(2).swept(), Some(0));
+        assert_eq!(Cluster::new_swept(1).primary(), Some(0));
     }
 }

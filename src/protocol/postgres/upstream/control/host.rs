@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::login::Account;
-use super::super::settings::Login;
+use super::super::settings::{Login, Upstream};
 use super::super::wire::{QueryError, Row, ServerError, Wire};
+use super::burial::Burial;
 use super::cluster::Sight;
 use super::mend::{self, Deed};
 use super::orders::Order;
@@ -25,22 +26,32 @@ pub const LOOK_MAX: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct Keeper {
-    shared: Arc<Shared>,
-    host: usize,
-    complaint: Complaint,
+    pub(super) shared: Arc<Shared>,
+    pub(super) host: usize,
+    pub(super) complaint: Complaint,
     /// What the sweep has still to end, once it has listed it, by process.
     left: Option<Vec<(u64, Order)>>,
     /// How many it has found.
     found: usize,
+    /// What dead replicas have still to lose.
+    pub(super) burials: Vec<Burial>,
     /// Whether the server has refused something in this round: asking again soon is no use.
-    is_refused: bool,
+    pub(super) is_refused: bool,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, host: usize) -> Self {
         let server = shared.connector.place(host);
         let complaint = Complaint::new(shared.upstream().name.clone(), server);
-        Self { shared, host, complaint, left: None, found: 0, is_refused: false }
+        Self {
+            shared,
+            host,
+            complaint,
+            left: None,
+            found: 0,
+            burials: Vec::new(),
+            is_refused: false,
+        }
     }
 
     /// For ever.
@@ -96,6 +107,8 @@ impl Keeper {
     async fn serve(&mut self, wire: &mut Wire) -> String {
         let mut look = LOOK_MIN;
         let mut check = Instant::now();
+        // Which of them are left is not known any more.
+        self.burials.clear();
         loop {
             if Instant::now() >= check {
                 if let Err(why) = self.probe(wire).await {
@@ -136,7 +149,8 @@ impl Keeper {
 
     /// Ends what is to be ended, once; true when nothing is left to do.
     async fn round(&mut self, wire: &mut Wire) -> Result<bool, String> {
-        let is_swept = self.shared.is_host_swept(self.host) || self.sweep(wire).await?;
+        let is_swept = self.shared.is_swept_at_start(self.host) || self.sweep(wire).await?;
+        let is_buried = self.bury(wire).await?;
         let mut after = None;
         loop {
             let pending = self.shared.orders[self.host].pending(after, BATCH_MAX);
@@ -150,7 +164,7 @@ impl Keeper {
                 }
             }
         }
-        Ok(is_swept && self.shared.orders[self.host].is_empty())
+        Ok(is_swept && is_buried && self.shared.orders[self.host].is_empty())
     }
 
     /// Ends what an earlier process has left, once; true when nothing is left of it.
@@ -183,11 +197,7 @@ impl Keeper {
     /// The sessions that are there now and are not to be.
     async fn list(&mut self, wire: &mut Wire) -> Result<Option<Vec<(u64, Order)>>, String> {
         let upstream = self.shared.upstream().clone();
-        let roles: Vec<&str> = match &upstream.login {
-            Login::Held { roles } => roles.keys().map(String::as_str).collect(),
-            Login::PassThrough => Vec::new(),
-        };
-        let text = statements::left_behind(&upstream.replica, &roles);
+        let text = statements::left_behind(&upstream.replica, &own_roles(&upstream));
         let Some(rows) = self.ask(wire, Deed::List, &text).await? else { return Ok(None) };
         let left = statements::remaining(&rows).ok_or("it does not tell its sessions")?;
         let order = |(pid, began_us): (u64, Option<i64>)| {
@@ -198,7 +208,7 @@ impl Keeper {
     }
 
     /// Which of them are still there.
-    async fn terminate(
+    pub(super) async fn terminate(
         &mut self,
         wire: &mut Wire,
         orders: &[(u64, Order)],
@@ -207,9 +217,7 @@ impl Keeper {
         if let Ok(rows) = query(wire, &statements::terminate(orders)).await? {
             let remaining = statements::remaining(&rows).ok_or(SHAPE)?;
             if remaining.iter().any(|(_, began_us)| began_us.is_none()) {
-                let role = &self.shared.upstream().control_role;
-                let why = "the server does not show when other roles' sessions began";
-                self.complaint.say(&format!("{why}; {}", mend::mend_hidden(role)));
+                self.hidden("the server does not show when other roles' sessions began");
             }
             return Ok(remaining);
         }
@@ -226,7 +234,7 @@ impl Keeper {
     }
 
     /// `None` when the server refuses it, which is told with the mend.
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         wire: &mut Wire,
         deed: Deed,
@@ -243,10 +251,24 @@ impl Keeper {
         }
     }
 
+    /// The control role does not see all that it has to.
+    pub(super) fn hidden(&mut self, why: &str) {
+        let mend = mend::mend_hidden(&self.shared.upstream().control_role);
+        self.complaint.say(&format!("{why}; {mend}"));
+    }
+
     fn forget_superseded(&self) {
         if self.shared.is_superseded(self.host) {
             self.shared.orders[self.host].all_done();
         }
+    }
+}
+
+/// The roles that nobody but Palisade logs in as.
+pub(super) fn own_roles(upstream: &Upstream) -> Vec<&str> {
+    match &upstream.login {
+        Login::Held { roles } => roles.keys().map(String::as_str).collect(),
+        Login::PassThrough => Vec::new(),
     }
 }
 

@@ -6,6 +6,8 @@
 //!
 //! One task for each server keeps a connection up, on the runtime that it was started on.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,9 +17,13 @@ use tokio::task::AbortHandle;
 
 use super::connect::Connector;
 use super::settings::Upstream;
+use crate::fence::SessionId;
+use crate::gate::Remains;
 
+mod burial;
 mod cluster;
 mod complaint;
+mod dead;
 mod host;
 pub(super) mod mend;
 pub(super) mod orders;
@@ -26,6 +32,7 @@ pub(super) mod statements;
 use cluster::{Cluster, Sight};
 use orders::Orders;
 
+pub use burial::NAMELESS_PATIENCE;
 pub use host::{LOOK_MAX, LOOK_MIN, RECONNECT_MAX, RECONNECT_MIN};
 pub use statements::session_suffix;
 
@@ -45,19 +52,33 @@ struct Shared {
     cluster: Mutex<Cluster>,
     primary: watch::Sender<Option<usize>>,
     swept: watch::Sender<Option<usize>>,
+    /// Tells that something has changed that an end of dead sessions may wait for.
+    news: watch::Sender<()>,
 }
 
 impl Control {
     /// Begins to connect, and to end what an earlier process of this replica has left. It stops
     /// when it is dropped.
     pub fn start(connector: Arc<Connector>, runtime: &Handle) -> Arc<Self> {
+        let cluster = Cluster::new(connector.upstream().endpoints.len());
+        Self::begin(connector, cluster, runtime)
+    }
+
+    /// The same where a shared ledger says what is to be ended: see [`Remains`]. What an earlier
+    /// process has left is found by the grants that it has left, and not ended at the start.
+    pub fn start_among_replicas(connector: Arc<Connector>, runtime: &Handle) -> Arc<Self> {
+        let cluster = Cluster::new_swept(connector.upstream().endpoints.len());
+        Self::begin(connector, cluster, runtime)
+    }
+
+    fn begin(connector: Arc<Connector>, cluster: Cluster, runtime: &Handle) -> Arc<Self> {
         let count = connector.upstream().endpoints.len();
-        let cluster = Cluster::new(count);
         let shared = Arc::new(Shared {
             connector,
             orders: (0..count).map(|_| Orders::default()).collect(),
             primary: watch::Sender::new(cluster.primary()),
-            swept: watch::Sender::new(None),
+            swept: watch::Sender::new(cluster.swept()),
+            news: watch::Sender::new(()),
             cluster: Mutex::new(cluster),
         });
         let task = |host| runtime.spawn(revive(shared.clone(), host)).abort_handle();
@@ -105,6 +126,28 @@ impl Control {
     }
 }
 
+impl Remains for Control {
+    /// See [`burial`]. It goes on when the caller does not wait any longer.
+    fn end<'a>(&'a self, dead: &'a SessionId) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let mut news = self.shared.news.subscribe();
+            self.shared.want(dead);
+            while !self.shared.lock().has_ended(dead) {
+                if news.changed().await.is_err() {
+                    // Nobody has said that it has ended, and nobody will.
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+    }
+
+    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            Control::swept(self).await;
+        })
+    }
+}
+
 impl Drop for Control {
     fn drop(&mut self) {
         for task in &self.tasks {
@@ -130,8 +173,29 @@ impl Shared {
         self.change(|cluster| cluster.sweep(host, ended));
     }
 
+    fn want(&self, dead: &SessionId) {
+        self.lock().want(dead);
+        self.orders.iter().for_each(|orders| orders.wake.notify_one());
+    }
+
+    fn wanted(&self, host: usize) -> Vec<SessionId> {
+        self.lock().wanted(host)
+    }
+
+    fn end(&self, host: usize, dead: &SessionId, ended: usize) {
+        if ended > 0 {
+            let (upstream, server) = (&self.upstream().name, self.connector.place(host));
+            tracing::warn!(%upstream, server, %dead, ended, "ended sessions of a dead replica");
+        }
+        self.change(|cluster| cluster.end(host, dead));
+    }
+
     fn is_host_swept(&self, host: usize) -> bool {
         self.lock().is_host_swept(host)
+    }
+
+    fn is_swept_at_start(&self, host: usize) -> bool {
+        self.lock().is_swept_at_start(host)
     }
 
     fn is_superseded(&self, host: usize) -> bool {
@@ -160,6 +224,7 @@ impl Shared {
         {
             self.swept.send_replace(Some(ended));
         }
+        self.news.send_replace(());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cluster> {

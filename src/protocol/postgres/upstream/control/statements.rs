@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::super::wire::Row;
 use super::cluster::Sight;
 use super::orders::Order;
+use crate::fence::SessionId;
 
 /// Backends that are asked for at once.
 pub(super) const BATCH_MAX: usize = 1_000;
@@ -14,10 +15,24 @@ pub(super) const BATCH_MAX: usize = 1_000;
 /// Bytes of an application_name: the server cuts what is longer.
 const NAME_BYTES_MAX: usize = 63;
 
-/// What the names of this replica's sessions end in. Servers cut names at 63 bytes, and change
-/// what is not ASCII in them.
-pub fn session_suffix(replica: &str) -> String {
-    format!(" [palisade:{replica}]")
+/// What the names of sessions end in: of one replica's, or with a shared ledger of one session of
+/// its, `r1#42`. Servers cut names at 63 bytes, and change what is not ASCII in them.
+pub fn session_suffix(owner: &str) -> String {
+    format!(" [palisade:{owner}]")
+}
+
+/// The session with the ledger that a session's name tells: `mine [palisade:r1#42]`.
+pub(super) fn owner(name: &str) -> Option<SessionId> {
+    let (_, id) = name.strip_suffix(']')?.rsplit_once(" [palisade:")?;
+    id.parse().ok()
+}
+
+/// Whether a name is that of some Palisade's session or control connection.
+pub(super) fn is_named(name: &str) -> bool {
+    let Some(name) = name.strip_suffix(']') else { return false };
+    [" [palisade:", "[palisade-control:"]
+        .iter()
+        .any(|mark| name.rsplit_once(mark).is_some_and(|(_, replica)| !replica.contains(']')))
 }
 
 /// The name of the control connection: not a session's, so that no sweep ends it.
@@ -120,7 +135,69 @@ pub(super) fn left_behind(replica: &str, roles: &[&str]) -> String {
     )
 }
 
+/// A session that may be a dead replica's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Listed {
+    pub(super) pid: u32,
+    /// `None`: the server does not show it to our role.
+    pub(super) began_us: Option<i64>,
+    /// See `began_us`.
+    pub(super) name: Option<String>,
+}
+
+/// The sessions that bear a replica's name, or that may have lost it: those of Palisade's own
+/// roles, and those whose names are not shown.
+pub(super) fn sessions(roles: &[&str]) -> String {
+    let roles: Vec<_> = roles.iter().map(|role| literal(role)).collect();
+    let ours = match roles.is_empty() {
+        true => "a.application_name IS NULL".to_owned(),
+        false => format!("a.usename::text IN ({})", roles.join(", ")),
+    };
+    format!(
+        "SELECT a.pid, {BEGAN_US}, a.application_name FROM pg_stat_activity AS a \
+         WHERE a.pid <> pg_backend_pid() AND a.usename IS NOT NULL \
+         AND (a.backend_type IS NULL OR a.backend_type IN ('client backend', 'walsender')) \
+         AND (a.application_name LIKE '% [palisade:%]' OR {ours})"
+    )
+}
+
+/// What [`sessions`] has told.
+pub(super) fn listed(rows: &[Row]) -> Option<Vec<Listed>> {
+    let read = |row: &Row| {
+        let [pid, began_us, name] = row.as_slice() else { return None };
+        let began_us = match began_us {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        };
+        Some(Listed { pid: pid.as_ref()?.parse().ok()?, began_us, name: name.clone() })
+    };
+    rows.iter().map(read).collect()
+}
+
 /// A text for a statement, whatever `standard_conforming_strings` is.
 fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_name_is() {
+        let id = |replica: &str, number| Some(SessionId::new(replica, number));
+        assert_eq!(owner("psql [palisade:r1#42]"), id("r1", 42));
+        assert_eq!(owner(" [palisade:a#b#7]"), id("a#b", 7));
+        assert_eq!(owner("x [palisade:r2#1] [palisade:r1#42]"), id("r1", 42));
+        for other in ["psql", "[palisade:r1#42]", "psql [palisade:r1]", "psql [palisade:r1#42] x"] {
+            assert_eq!(owner(other), None, "{other}");
+        }
+        for control in [control_name("r1"), control_name(&"r".repeat(40))] {
+            assert!(is_named(&control) && owner(&control).is_none(), "{control}");
+        }
+        assert!(is_named("psql [palisade:r1]") && is_named("psql [palisade:r1#42]"));
+        for other in ["", "psql", "x [palisade:a] b]", "x [palisade:r1] "] {
+            assert!(!is_named(other), "{other}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::protocol::postgres::testing::Server;
 const NAME: &str = "app [palisade:another]";
 
 /// On a shared server: nobody else logs in as `other` without such a name.
-fn harmless(server: &Server, replica: &str) -> Upstream {
+pub(super) fn harmless(server: &Server, replica: &str) -> Upstream {
     Upstream { login: held(&["other", "weak"]), replica: replica.into(), ..upstream(&[server]) }
 }
 
@@ -239,10 +239,10 @@ async fn a_superuser_hides_nobody() {
 }
 
 /// A process that does nothing until this is dropped.
-struct Frozen(Pid);
+pub(super) struct Frozen(Pid);
 
 impl Frozen {
-    fn freeze(pid: u32) -> Self {
+    pub(super) fn freeze(pid: u32) -> Self {
         let pid = Pid::from_raw(pid.cast_signed()).expect("a process");
         kill_process(pid, Signal::STOP).expect("it is there");
         Self(pid)

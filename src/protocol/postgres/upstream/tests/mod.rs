@@ -1,6 +1,7 @@
 //! Against real servers.
 
 mod control;
+mod dead;
 mod failover;
 mod hostile;
 mod login;

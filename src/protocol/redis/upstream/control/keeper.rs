@@ -134,6 +134,10 @@ impl Keeper {
             if let Err(end) = self.round(held, &mut asks).await {
                 return end;
             }
+            let is_buried = match self.bury(held).await {
+                Ok(is_buried) => is_buried,
+                Err(end) => return end,
+            };
             if Instant::now() >= check {
                 if let Err(end) = self.look(held).await {
                     return end;
@@ -148,7 +152,7 @@ impl Keeper {
             {
                 return End::Anew;
             }
-            let is_done = self.shared.orders.pending(&held.server, None, 1).is_empty();
+            let is_done = is_buried && self.shared.orders.pending(&held.server, None, 1).is_empty();
             if std::mem::take(&mut held.is_refused) {
                 look = RECONNECT_MAX;
             }
@@ -192,8 +196,9 @@ impl Keeper {
     }
 
     async fn sweep(&mut self, held: &mut Held) -> Result<(), String> {
-        let replica = self.upstream().replica.clone();
-        let killed = match sweep::sweep(&mut held.wire, &replica).await {
+        let suffix = names::session_suffix(&self.upstream().replica);
+        let is_ours = |name: &str| name.ends_with(&suffix);
+        let killed = match sweep::sweep(&mut held.wire, is_ours).await {
             Ok(killed) => killed,
             Err(Unswept::Over(why)) => return Err(why),
             Err(Unswept::Refused(why)) => {
@@ -202,14 +207,37 @@ impl Keeper {
                 return Err("what an earlier process has left cannot be ended".to_owned());
             }
         };
-        let name = names::control_name(&replica);
-        let killed = killed + sweep::sweep_others(&self.shared.connector, &name).await;
+        let killed = killed + sweep::sweep_others(&self.shared.connector, &is_ours).await;
         if killed > 0 {
             let upstream = &self.upstream().name;
             tracing::warn!(%upstream, killed, "killed clients that were left behind");
         }
         self.shared.swept.send_replace(Some(killed));
         Ok(())
+    }
+
+    /// Kills what dead replicas have left; true when nothing of them is left to do.
+    async fn bury(&mut self, held: &mut Held) -> Result<bool, End> {
+        let dead = self.shared.dead.pending(&held.server);
+        if dead.is_empty() || !held.is_primary {
+            return Ok(true);
+        }
+        let is_theirs = |name: &str| dead.iter().any(|dead| names::is_of(name, dead));
+        let killed = match sweep::sweep(&mut held.wire, is_theirs).await {
+            Ok(killed) => killed,
+            Err(Unswept::Over(why)) => return Err(End::Lost(why)),
+            Err(Unswept::Refused(why)) => {
+                self.refused(held, &why);
+                return Ok(false);
+            }
+        };
+        let killed = killed + sweep::sweep_others(&self.shared.connector, &is_theirs).await;
+        if killed > 0 {
+            let upstream = &self.upstream().name;
+            tracing::warn!(%upstream, killed, "killed clients of dead replicas");
+        }
+        self.shared.dead.end(&held.server, dead);
+        Ok(true)
     }
 
     /// Kills what is to be killed, once, and asks what is to be asked.

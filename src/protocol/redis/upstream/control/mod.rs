@@ -9,6 +9,8 @@
 //! One task keeps the connection up, on the runtime that it was started on; with Sentinel, another
 //! one asks who is the primary.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +21,13 @@ use tokio::task::AbortHandle;
 
 use super::connect::Connector;
 use super::server::ServerId;
+use crate::fence::SessionId;
+use crate::gate::Remains;
 
 mod asks;
 mod changes;
 mod complaint;
+mod dead;
 mod failover;
 mod keeper;
 mod names;
@@ -31,6 +36,7 @@ mod round;
 mod sweep;
 
 use asks::Ask;
+use dead::Dead;
 use orders::Orders;
 
 pub use asks::{ASKS_MAX, KEYS_BYTES_MAX, KEYS_TIMEOUT, KeysError, UNBLOCK_TIMEOUT};
@@ -54,6 +60,7 @@ struct Shared {
     orders: Orders,
     primary: watch::Sender<Option<Arc<ServerId>>>,
     swept: watch::Sender<Option<usize>>,
+    dead: Dead,
     commands: watch::Sender<Option<Arc<Value>>>,
     changes: broadcast::Sender<Change>,
     /// For the task that keeps the connection, one at a time.
@@ -64,13 +71,24 @@ impl Control {
     /// Begins to connect, and to kill what an earlier process of this replica has left. It stops
     /// when it is dropped.
     pub fn start(connector: Arc<Connector>, runtime: &Handle) -> Arc<Self> {
+        Self::begin(connector, None, runtime)
+    }
+
+    /// The same where a shared ledger says what is to be killed: see [`Remains`]. What an earlier
+    /// process has left is found by the grants that it has left, and not killed at the start.
+    pub fn start_among_replicas(connector: Arc<Connector>, runtime: &Handle) -> Arc<Self> {
+        Self::begin(connector, Some(0), runtime)
+    }
+
+    fn begin(connector: Arc<Connector>, swept: Option<usize>, runtime: &Handle) -> Arc<Self> {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let has_sentinel = connector.upstream().sentinel.is_some();
         let shared = Arc::new(Shared {
             connector,
             orders: Orders::default(),
             primary: watch::Sender::new(None),
-            swept: watch::Sender::new(None),
+            swept: watch::Sender::new(swept),
+            dead: Dead::new(),
             commands: watch::Sender::new(None),
             changes: broadcast::Sender::new(CHANGES_MAX),
             asked: tokio::sync::Mutex::new(asked),
@@ -120,6 +138,17 @@ impl Control {
         self.shared.swept.borrow().is_some()
     }
 
+    /// Whether a server is known to have nothing of dead replicas that was told to have ended. The
+    /// one on which that was made sure of is; one that becomes the primary later is swept first.
+    pub fn is_clean(&self, server: &ServerId) -> bool {
+        self.shared.dead.is_clean(server)
+    }
+
+    /// Returns when [`Control::is_clean`]: never for a server that is not the primary.
+    pub async fn clean(&self, server: &ServerId) {
+        self.shared.dead.clean(server).await;
+    }
+
     /// The primary, once it is swept. One that is out of sight stays it, until it is seen again or
     /// another one is. `None`: not known yet, or what is there is a replica.
     pub fn primary(&self) -> watch::Receiver<Option<Arc<ServerId>>> {
@@ -153,6 +182,23 @@ impl Control {
     /// What changes at the servers from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.shared.changes.subscribe()
+    }
+}
+
+impl Remains for Control {
+    /// See [`dead`]. It goes on when the caller does not wait any longer.
+    fn end<'a>(&'a self, dead: &'a SessionId) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            self.shared.dead.want(dead);
+            self.shared.orders.wake.notify_one();
+            self.shared.dead.ended(dead).await;
+        })
+    }
+
+    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            Control::swept(self).await;
+        })
     }
 }
 

@@ -2,12 +2,23 @@
 
 use std::fmt::Write as _;
 
-/// What the names of this replica's sessions end in: no other replica's do.
+use crate::fence::SessionId;
+
+/// What the names of sessions end in: of one replica's, or with a shared ledger of one session of
+/// its, `r1#42`. Nobody else's do.
 ///
-/// A name at Redis is of printable ASCII without spaces, so other bytes of the replica are
+/// A name at Redis is of printable ASCII without spaces, so other bytes of the owner are
 /// written as `%` and two hex digits, and so are `%` and `|`.
-pub fn session_suffix(replica: &str) -> String {
-    format!("|palisade:{}", printable(replica))
+pub fn session_suffix(owner: &str) -> String {
+    format!("|palisade:{}", printable(owner))
+}
+
+/// Whether a name is that of a dead session with the ledger, or of an earlier one of its replica.
+pub(super) fn is_of(name: &str, dead: &SessionId) -> bool {
+    let owner = name.rsplit_once("|palisade:").and_then(|(_, owner)| owner.parse().ok());
+    owner.is_some_and(|owner: SessionId| {
+        owner.replica() == printable(dead.replica()) && owner.number() <= dead.number()
+    })
 }
 
 /// The name of Palisade's own connection: not a session's, so that no sweep ends it.
@@ -48,6 +59,24 @@ mod tests {
         assert!(!session_suffix("a|palisade:b").ends_with(&session_suffix("b")));
         for replica in ["r1", "", "palisade:r1"] {
             assert!(!control_name(replica).ends_with(&session_suffix(replica)));
+        }
+    }
+
+    #[test]
+    fn the_dead_and_those_before_it() {
+        let check = |name: &str, replica: &str, expected: bool| {
+            assert_eq!(is_of(name, &SessionId::new(replica, 42)), expected, "{name}");
+        };
+        for number in [0, 1, 42] {
+            check(&format!("mine{}", session_suffix(&format!("r1#{number}"))), "r1", true);
+        }
+        check(&session_suffix("a#b#42"), "a#b", true);
+        check(&session_suffix("a b#42"), "a b", true);
+        check("x|palisade:r2#1|palisade:r1#7", "r1", true);
+        let others = ["r1#43", "r1", "r11#42", "1#42", "r1#42x", "r1#", "r2#42"];
+        others.iter().for_each(|owner| check(&session_suffix(owner), "r1", false));
+        for name in ["", "r1#42", "palisade:r1#42", &control_name("r1#42")] {
+            check(name, "r1", false);
         }
     }
 
