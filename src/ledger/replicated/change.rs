@@ -29,7 +29,9 @@ pub(super) enum Change<'a> {
         at: Token,
     },
     /// Below the mark; with `at` only if the mark is there.
-    Release { at: Option<Token> },
+    Release {
+        at: Option<Token>,
+    },
     Leave,
     Bury {
         dead: &'a SessionId,
