@@ -96,11 +96,6 @@ impl Replica {
         self.process.as_mut().expect("the replica was started")
     }
 
-    /// Whether it was started and not stopped since.
-    pub fn is_there(&self) -> bool {
-        self.process.is_some()
-    }
-
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

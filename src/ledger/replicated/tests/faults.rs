@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::memory::{Fate, World};
+use super::fate::Fate;
+use super::memory::World;
 use super::{process, process_with};
 use crate::fence::{Granted, RaiseOutcome, Record, Resource, Token};
 use crate::ledger::contract::{mark, record, replicas, resource};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::memory::{Fate, World};
+use super::fate::Fate;
+use super::memory::World;
 use super::process;
 use crate::fence::{Resource, Token};
 use crate::ledger::contract::{mark, resource};

@@ -1,6 +1,7 @@
 //! Shared ledgers on a store in memory: the contract of all ledgers, and what a store that can be
 //! made to fail shows besides.
 
+mod fate;
 mod faults;
 mod feed;
 mod marks;

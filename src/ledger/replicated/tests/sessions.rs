@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory::{Fate, World};
+use super::fate::Fate;
+use super::memory::World;
 use super::process_with;
 use crate::fence::{Granted, RaiseOutcome, Token};
 use crate::ledger::contract::replicas::{told, until};
