@@ -33,9 +33,7 @@ async fn what_a_dead_replica_has_sent_to_s3_is_given_its_time() {
     let least = OUTLIVES + Duration::from_millis(SETTLE_MS);
     assert!(took >= least, "it waited only {took:?}");
     assert!(took < OVER_AFTER + Duration::from_millis(SETTLE_MS), "it waited {took:?}");
-    let takeover = cluster.replicas[1].audit();
-    let takeover = takeover.iter().rev().find(|line| line["event"] == "takeover").unwrap();
-    assert_eq!(takeover["detail"]["leftovers"], true, "{takeover}");
+    assert_eq!(seal.json()["takeover"]["leftovers"], true, "{}", seal.text());
 
     let first = cluster.writer(2, "leader-b", 34, "first").put(path, "first").await;
     assert_eq!(first.status, 200, "{}", first.text());
