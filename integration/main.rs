@@ -15,6 +15,7 @@ mod h2;
 mod history;
 mod hostile;
 mod leaders;
+mod ledger_cli;
 mod limits;
 mod naive;
 mod operators;

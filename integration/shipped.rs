@@ -97,11 +97,11 @@ fn the_image_runs_as_nobody_and_asks_itself() {
     assert!(text.contains(&label), "the Dockerfile has no {label}");
 }
 
-#[test]
-fn the_example_for_kubernetes_runs_one_pod_and_lets_it_drain() {
+/// The objects of a file for Kubernetes.
+fn objects(name: &str) -> Vec<Value> {
     let dir = tempfile::tempdir().unwrap();
     let mut command = python("python");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/kubernetes.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     command.arg("-c").arg(
         "import json, sys, yaml; json.dump(list(yaml.safe_load_all(open(sys.argv[1]))), sys.stdout)",
     );
@@ -113,7 +113,52 @@ fn the_example_for_kubernetes_runs_one_pod_and_lets_it_drain() {
         dir.path(),
     );
     assert!(status.success(), "{text}");
-    let objects: Vec<Value> = serde_json::from_str(&text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn the_example_of_replicas_rolls_and_lets_them_drain() {
+    let objects = objects("packaging/kubernetes-replicas.yaml");
+    let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
+    let deployment = &of("Deployment")["spec"];
+    assert_eq!(deployment["replicas"], 3);
+    assert_eq!(deployment["strategy"]["rollingUpdate"]["maxUnavailable"], 0);
+    let pod = &deployment["template"]["spec"];
+    let container = &pod["containers"][0];
+    let probe = &container["readinessProbe"];
+    let seen_s =
+        probe["periodSeconds"].as_u64().unwrap() * probe["failureThreshold"].as_u64().unwrap();
+    let page = file("docs/deploy.md");
+    assert!(page.contains(&format!("`drain_delay = \"{seen_s}s\"`")), "{seen_s}");
+    assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() >= seen_s + END_S);
+    let labels = &deployment["template"]["metadata"]["labels"];
+    for selector in [
+        &deployment["selector"]["matchLabels"],
+        &of("Service")["spec"]["selector"],
+        &of("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+    ] {
+        assert_eq!(selector, labels);
+    }
+    // In all else a pod is as the one that runs alone.
+    let alone = self::objects("packaging/kubernetes.yaml");
+    let alone = alone.iter().find(|object| object["kind"] == "StatefulSet").unwrap();
+    let alone = &alone["spec"]["template"]["spec"]["containers"][0];
+    for key in ["image", "args", "env", "ports", "livenessProbe", "resources", "securityContext"] {
+        assert_eq!(container[key], alone[key], "{key}");
+    }
+    let items = pod["volumes"][0]["projected"]["sources"][1]["secret"]["items"].clone();
+    let (_, block) = page.split_once("[ledger.etcd]").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    for path in ["tls/etcd-ca.pem", "tls/palisade.pem", "tls/palisade.key"] {
+        assert!(block.contains(path), "{path} is not on the page");
+        let is_there = items.as_array().unwrap().iter().any(|item| item["path"] == path);
+        assert!(is_there, "{path} is not in the pod");
+    }
+}
+
+#[test]
+fn the_example_for_kubernetes_runs_one_pod_and_lets_it_drain() {
+    let objects = objects("packaging/kubernetes.yaml");
     let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
     let set = &of("StatefulSet")["spec"];
     assert_eq!(set["replicas"], 1, "the ledger is a file of one process");

@@ -100,8 +100,7 @@ fn compare_http(options: &Options, dir: &tempfile::TempDir, certs: PathBuf) {
 
 fn options() -> Options {
     let mut arguments = std::env::args().skip(1);
-    let mut wanted =
-        vec![
+    let mut wanted = vec![
         Kind::Palisade,
         Kind::PalisadeEtcd,
         Kind::HaProxy,

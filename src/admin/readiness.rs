@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -122,11 +121,11 @@ fn of_ledger(ledger: &dyn Ledger) -> Check {
             (Err(error), _) => (false, error.to_string()),
         },
         Condition::OutOfReach { why, serves_for } => {
-            let serves_for = Duration::from_secs(serves_for.as_secs());
+            let seconds = serves_for.as_secs();
             (
                 true,
                 format!(
-                    "out of reach: current holders are served for {serves_for:?} more, nobody can take \
+                    "out of reach: current holders are served for {seconds}s more, nobody can take \
                  over ({why})"
                 ),
             )

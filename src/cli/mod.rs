@@ -43,11 +43,19 @@ enum Command {
     /// Ask a running Palisade whether it is ready; for container health checks.
     Health(health::Args),
     /// Move marks from one ledger to another, and let takeovers go on after a ledger has lost some.
+    ///
+    /// `export`, `import` and `verify` read the [ledger] table of a configuration and talk to that
+    /// ledger themselves: the embedded one has to be free, so stop Palisade first. No mark is ever
+    /// lowered.
     Ledger(ledger::Args),
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(manual::Args),
     /// List the replicas that share a ledger, and how the ledger is.
+    ///
+    /// Any replica can be asked: it reads the sessions that are alive from the ledger itself. AGE is
+    /// how long a session has been alive, GRANTS for how many resources it holds one, LAG how far its
+    /// feed of changes was behind when it last said so, and SEEN how long ago that was.
     Replicas(replicas::Args),
     /// List, show, seal and reset resources of a running Palisade.
     Resources(resources::Args),

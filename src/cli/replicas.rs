@@ -13,15 +13,9 @@ const TIMEOUT: Duration = admin::READ_TIMEOUT.saturating_add(Duration::from_secs
 
 /// Arguments of `palisade replicas`.
 #[derive(Debug, clap::Args)]
-#[command(
-    long_about = "List the replicas that share a ledger, and how the ledger is.\n\n\
-    Any replica can be asked: it reads the sessions that are alive from the ledger itself. AGE is \
-    how long a session has been alive, GRANTS for how many resources it holds one, LAG how far its \
-    feed of changes was behind when it last said so, and SEEN how long ago that was.",
-    after_help = "Examples:\n  \
+#[command(after_help = "Examples:\n  \
     palisade replicas\n  \
-    palisade replicas --json | jq '.replicas[].session'"
-)]
+    palisade replicas --json | jq '.replicas[].session'")]
 pub struct Args {
     #[command(flatten)]
     connect: Connect,

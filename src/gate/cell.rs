@@ -374,7 +374,7 @@ impl Cell {
     }
 
     pub(super) fn is_forgettable(&self) -> bool {
-        self.is_quiet(Instant::now())
+        self.is_quiet(Instant::now()) && !self.lock().register.is_owing()
     }
 
     pub(super) fn is_unsettled(&self) -> bool {

@@ -37,19 +37,26 @@ pub(super) async fn follow(mut news: mpsc::Receiver<News>, shared: Arc<Shared>, 
         match news {
             News::Row { resource, record, is_owing, .. } => match table.find(&resource) {
                 Some(cell) => carry_out(&cell, cell.observe(record, is_owing)),
-                // A fence that was forgotten had nothing in flight.
+                // A fence that was forgotten had nothing in flight. One that is made while this
+                // goes on may have, but only from this mark on; a higher one is told anew.
                 None if is_owing => {
+                    let at = record.mark.token;
                     let Ok(permit) = Arc::clone(&releases).acquire_owned().await else { return };
                     let shared = Arc::clone(&shared);
                     shared.runtime.clone().spawn(async move {
-                        give_up(&shared, &resource, || false).await;
+                        while !shared.ledger.release_at(&resource, at).await {
+                            sleep(RELEASE_PAUSE).await;
+                        }
                         drop(permit);
                     });
                 }
                 None => {}
             },
             News::Suspended => table.each(|cell| carry_out(cell, cell.suspend())),
-            News::HangUp => table.each(Cell::hang_up),
+            News::HangUp(carried_out) => {
+                table.each(Cell::hang_up);
+                drop(carried_out);
+            }
             News::Resumed => table.each(|cell| carry_out(cell, cell.resume())),
         }
     }

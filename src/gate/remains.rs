@@ -18,7 +18,9 @@ pub trait Remains: Send + Sync {
 
     /// Returns when nothing can take effect any more of what an earlier process of this replica had
     /// begun; at once where that is not looked for at the start.
-    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn swept(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
 }
 
 /// Which stores are behind which rule. A rule without one is settled by time.

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 
 use crate::fence::{Granted, Holder, Mark, RaiseOutcome, Record, Resource, Row, SessionId, Token};
 use lease::Lease;
@@ -86,8 +87,11 @@ pub enum News {
     },
     /// Nothing may be admitted any more: the session will be over. What is under way is to end.
     Suspended,
-    /// The time for that is over: connections with writes of unknown fate are to be closed now.
-    HangUp,
+    /// The time for that is over: connections with writes of unknown fate are to be closed now. To
+    /// be dropped when that, and what was told before, has been carried out for every resource:
+    /// until then no new session is relied on, or what was admitted under the old one could pass
+    /// for the new one's.
+    HangUp(Arc<DropGuard>),
     /// A new session has begun.
     Resumed,
 }
@@ -165,6 +169,14 @@ pub trait Ledger: Send + Sync + 'static {
     fn release<'a>(&'a self, resource: &'a Resource) -> Pending<'a, bool> {
         let _ = resource;
         Box::pin(async { true })
+    }
+
+    /// The same, if the mark is still at that token; true, too, when it is not, and then nothing was
+    /// done. For a resource without a fence in memory: one that is made meanwhile takes its grant
+    /// at that mark, and has nothing below it.
+    fn release_at<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool> {
+        let _ = at;
+        self.release(resource)
     }
 
     /// The sessions of other processes with a grant below a token, from the ledger itself.

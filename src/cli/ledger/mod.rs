@@ -22,19 +22,12 @@ const CONFIRM_TIMEOUT: Duration = admin::OPERATION_TIMEOUT.saturating_add(Durati
 
 /// Arguments of `palisade ledger`.
 #[derive(Debug, clap::Args)]
-#[command(
-    long_about = "Move marks from one ledger to another, and let takeovers go on after a ledger has \
-    lost some.\n\n\
-    `export`, `import` and `verify` read the [ledger] table of a configuration and talk to that \
-    ledger themselves: the embedded one has to be free, so stop Palisade first. No mark is ever \
-    lowered.",
-    after_help = "From the embedded ledger to etcd, with Palisade stopped:\n  \
+#[command(after_help = "From the embedded ledger to etcd, with Palisade stopped:\n  \
     palisade ledger export --config embedded.toml --output marks.jsonl\n  \
     palisade ledger import marks.jsonl --config etcd.toml\n  \
     palisade ledger verify marks.jsonl --config etcd.toml\n\n\
     A backup of a shared ledger, at any time:\n  \
-    palisade ledger export --config etcd.toml | zstd > marks-$(date +%F).jsonl.zst"
-)]
+    palisade ledger export --config etcd.toml | zstd > marks-$(date +%F).jsonl.zst")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -1,5 +1,6 @@
 //! Export, import, verify: one page or one batch after the other, whatever the ledger.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -162,12 +163,12 @@ pub(super) async fn verify(
 /// The next lines; `None` behind the last one.
 fn batch(reader: &mut Reader) -> anyhow::Result<Option<Vec<(u64, Kept)>>> {
     let mut batch: Vec<(u64, Kept)> = Vec::new();
+    let mut names = HashSet::new();
     while batch.len() < BATCH
         && let Some(next) = reader.next()?
     {
         // A batch has each resource once.
-        let is_twice = batch.iter().any(|(_, there)| there.resource == next.1.resource);
-        if is_twice {
+        if !names.insert(next.1.resource.clone()) {
             bail!("line {}: {} is there twice", next.0, plain(next.1.resource.as_str()));
         }
         batch.push(next);

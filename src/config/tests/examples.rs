@@ -166,6 +166,7 @@ fn what_the_pages_show_is_valid() {
     let least = "ledger.embedded.path = \"ledger.redb\"\n";
     valid(least, include_str!("../../../docs/deploy.md"));
     valid("", include_str!("../../../docs/redis.md"));
+    valid("", include_str!("../../../docs/replicas.md"));
 }
 
 /// The first configuration of a page, behind these lines.
@@ -176,10 +177,13 @@ fn valid(before: &str, page: &str) {
     for name in ["server.pem", "server.key", "ca.pem"] {
         fixture.put(&format!("tls/{name}"), &fixture.read(name));
     }
-    for name in ["database-ca", "redis-ca"] {
+    for name in ["database-ca", "etcd-ca", "redis-ca"] {
         fixture.put(&format!("tls/{name}.pem"), &fixture.read("ca.pem"));
     }
-    for name in ["palisade", "orders", "redis"] {
+    for kind in ["pem", "key"] {
+        fixture.put(&format!("tls/palisade.{kind}"), &fixture.read(&format!("server.{kind}")));
+    }
+    for name in ["palisade", "orders", "redis", "access-key-id", "secret-access-key"] {
         fixture.put(&format!("secrets/{name}"), "hush\n");
     }
     let text = format!("{before}{text}");

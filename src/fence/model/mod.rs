@@ -20,7 +20,10 @@
 //! - [`driver`]: executes the register's effects, as the gate and the ledger do.
 //! - [`safety`]: what must hold in every state; the properties of the contract.
 //! - [`search`]: breadth first, so that a counterexample is a shortest one.
+//! - [`tell`]: a counterexample in words.
 //! - [`mutation`]: the rules of the contract, each taken away once.
+//!
+//! [`replicas`] is the same for several replicas: other worlds, the same search.
 //!
 //! `docs/model.md` is the page about it; the tests hold its numbers in step.
 //!

@@ -99,7 +99,9 @@ impl Register {
         }
         let at = self.mark.token;
         if self.replicated && self.is_forsaken() {
-            // Nobody here wants it: whoever does elsewhere must not wait for us.
+            // Nobody here wants it: whoever does elsewhere must not wait for us. A debt that is
+            // told from here on may be of a higher mark than the one that this is done at.
+            self.owing = false;
             self.enter(Stage::Releasing);
             effects.push(Effect::Release);
         } else if self.grant != at {

@@ -172,6 +172,12 @@ impl Register {
         self.busy.is_none() && self.streaming == 0 && self.sent == 0 && self.unknown == 0
     }
 
+    /// Whether this process has a grant below the mark that it has still to give up. One that is
+    /// idle and owes is not to be forgotten: nobody would tell it again.
+    pub fn is_owing(&self) -> bool {
+        self.owing
+    }
+
     /// A request brings a token.
     pub fn ask(&mut self, ask: Ask) -> Effects {
         let mut effects = Effects::new();

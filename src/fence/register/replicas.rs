@@ -48,13 +48,12 @@ impl Register {
     pub fn released(&mut self, done: bool) -> Effects {
         let mut effects = Effects::new();
         debug_assert_eq!(self.stage(), Some(Stage::Releasing));
-        if self.is_late() {
+        let is_late = self.is_late();
+        self.owing |= is_late || !done;
+        if is_late {
             self.start_over(None, &mut effects);
-            return effects;
-        }
-        if done {
+        } else if done {
             self.grant = Token::ZERO;
-            self.owing = false;
             let progress = std::mem::take(&mut self.busy().progress);
             effects.push(Effect::Yielded(Arc::new(progress)));
             self.reconsider(&mut effects);

@@ -36,11 +36,8 @@ impl From<Failure> for Ended {
     }
 }
 
-/// What one watch has come to.
-enum Watched {
-    /// What comes next in it has been compacted away.
-    Compacted,
-}
+/// A watch has ended because what comes next in it has been compacted away.
+struct Compacted;
 
 /// Tells what changes behind a revision until the feed breaks off.
 pub(super) async fn follow(
@@ -74,11 +71,10 @@ async fn run(
         None => feed.position(now).await?,
     };
     loop {
-        match feed.watch(&link, &mut position).await? {
-            // Looked up before it is told that something was missed: whatever is read after that
-            // is at least as new as the revision from which all is told again.
-            Watched::Compacted => position = feed.missed(feed.revision(&link).await?).await?,
-        }
+        let Compacted = feed.watch(&link, &mut position).await?;
+        // Looked up before it is told that something was missed: whatever is read after that is at
+        // least as new as the revision from which all is told again.
+        position = feed.missed(feed.revision(&link).await?).await?;
     }
 }
 
@@ -116,7 +112,7 @@ impl Feed<'_> {
     }
 
     /// Tells what comes behind `position`, and moves that.
-    async fn watch(&self, link: &Link, position: &mut u64) -> Result<Watched, Ended> {
+    async fn watch(&self, link: &Link, position: &mut u64) -> Result<Compacted, Ended> {
         let name = &link.target.name;
         let mut answers = self.begin(link, *position).await?;
         // The largest revision of an answer that comes in several parts.
@@ -128,7 +124,7 @@ impl Feed<'_> {
             };
             if answer.compact_revision > 0 {
                 debug!(member = %name, position, compacted = answer.compact_revision, "compacted");
-                return Ok(Watched::Compacted);
+                return Ok(Compacted);
             }
             if answer.canceled {
                 let why = format!("it has ended the feed: {}", readable(&answer.cancel_reason));
@@ -136,7 +132,13 @@ impl Feed<'_> {
             }
             for change in answer.events {
                 let revision = change.kv.as_ref().map_or(0, |kv| kv.mod_revision);
-                reached = reached.max(u64::try_from(revision).unwrap_or(0));
+                let revision = u64::try_from(revision).unwrap_or(0);
+                // A member that was brought up to date by a snapshot has been seen to go back
+                // (before 3.4.25 and 3.5.8): what is old has been told.
+                if revision <= *position {
+                    continue;
+                }
+                reached = reached.max(revision);
                 if let Some(event) = self.event(change) {
                     self.tell(event).await?;
                 }

@@ -196,5 +196,5 @@ pub(super) fn rights(at: &str, why: &str, keys: &Keys, user: &str) -> String {
 
 /// What the user has to be allowed, as ACL SETUSER takes it.
 pub(super) const RIGHTS: &str = "+role +info +config|get +client|setname +select +wait +eval \
-    +evalsha +get +set +del +exists +incr +incrby +hget +hset +hmget +pexpire +zadd +zrem +zrange \
+    +evalsha +get +set +del +exists +incr +incrby +hget +hset +hmget +hincrby +pexpire +zadd +zrem +zrange \
     +zrangebylex +zscore +zremrangebyrank +xadd +xrange +xread";

@@ -8,8 +8,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::link::{Link, milliseconds};
 use super::links::{Judged, Links, Purpose};
-use super::script::{SESSIONS, bytes, number, parts, text};
-use crate::fence::Resource;
+use super::script::{END, SESSIONS, bytes, number, parts, text};
+use crate::fence::{Resource, SessionId};
 use crate::ledger::Unavailable;
 use crate::ledger::replicated::store::{Event, Session, Stored};
 
@@ -164,9 +164,16 @@ async fn look(links: &Links, link: &Link, from: u64) -> Unavailable {
             Ok(answer) if answer.generation < generation => {
                 return Unavailable(format!("{} has less than it had", link.at));
             }
-            Ok(answer) => generation = answer.generation,
-            // The feed may go on for all that, and notices by itself when not.
-            Err(why) => tracing::debug!(%why, "the sessions cannot be looked at"),
+            Ok(answer) => {
+                generation = answer.generation;
+                if !expired(&answer.rest).is_empty()
+                    && let Err(why) = end_expired(links).await
+                {
+                    tracing::debug!(%why, "sessions that have expired cannot be ended");
+                }
+            }
+            // Perhaps what the feed is read from is the primary no more.
+            Err(why) => return why,
         }
         if vouched.elapsed() >= VOUCH_INTERVAL {
             vouched = Instant::now();
@@ -175,6 +182,27 @@ async fn look(links: &Links, link: &Link, from: u64) -> Unavailable {
             }
         }
     }
+}
+
+/// Tells everybody, in the log, which sessions have expired. That they have must be read as what
+/// was acknowledged is: on a primary that was cut off, all expire that go on elsewhere.
+async fn end_expired(links: &Links) -> Result<(), Unavailable> {
+    let answer = links.read(&SESSIONS, &[links.keys.sessions()]).await?;
+    for session in expired(&answer.rest) {
+        let args = [session.to_string().into_bytes()];
+        let ended = links.change(&END, &[links.keys.session(&session)], &args).await;
+        ended.map_err(|fault| Unavailable(fault.why().to_owned()))?;
+    }
+    Ok(())
+}
+
+/// The sessions that have expired: those of which nothing but the name is left.
+fn expired(rest: &[Value]) -> Vec<SessionId> {
+    let session = |entry: &Value| match parts(entry) {
+        [id] => text(id)?.parse().ok(),
+        _ => None,
+    };
+    rest.iter().filter_map(session).collect()
 }
 
 /// The sessions that are alive, as the script tells them.

@@ -130,23 +130,49 @@ impl Links {
         args: &[Vec<u8>],
     ) -> Result<Answer, Fault> {
         let until = Instant::now() + self.settings.timeout;
-        let slot = &self.changes[self.next.fetch_add(1, Ordering::Relaxed) % self.changes.len()];
         let quorum = self.quorum();
         let behind = quorum.map_or(Behind::Nothing, Behind::Wait);
-        let (answer, count) = self.run(slot, script, keys, args, behind, until).await?;
-        if let Some(quorum) = quorum
-            && answer.made > 0
-            && count < quorum.replicas
-        {
-            return Err(Fault::Unknown(format!(
+        let (answer, count) = self.run(self.turn(), script, keys, args, behind, until).await?;
+        if answer.made > 0 {
+            self.suffices(count)?;
+        }
+        self.standing.acknowledge(&answer);
+        Ok(answer)
+    }
+
+    /// Runs a script that reads, and that writes a little when its argument is 1. What is read is
+    /// what was acknowledged: a primary that was cut off from its replicas, and perhaps is none
+    /// any more, has its own changes, which are as good as lost, and sessions that go on elsewhere.
+    pub(super) async fn read(
+        &self,
+        script: &Script,
+        keys: &[String],
+    ) -> Result<Answer, Unavailable> {
+        let Some(quorum) = self.quorum() else {
+            return self.ask(script, keys, &[b"0".to_vec()]).await;
+        };
+        let until = Instant::now() + self.settings.timeout;
+        let behind = Behind::Wait(quorum);
+        let read = self.run(self.turn(), script, keys, &[b"1".to_vec()], behind, until).await;
+        let read = read.and_then(|(answer, count)| self.suffices(count).map(|()| answer));
+        read.map_err(|fault| Unavailable(fault.why().to_owned()))
+    }
+
+    /// Whether so many replicas that have acknowledged something are enough.
+    fn suffices(&self, count: u32) -> Result<(), Fault> {
+        match self.quorum() {
+            Some(quorum) if count < quorum.replicas => Err(Fault::Unknown(format!(
                 "{count} of the {} replicas asked for have acknowledged it within {} ms: see that \
                  the replicas of Redis are up, and wait_replicas and wait_timeout of [ledger.redis]",
                 quorum.replicas,
                 quorum.within.as_millis()
-            )));
+            ))),
+            _ => Ok(()),
         }
-        self.standing.acknowledge(&answer);
-        Ok(answer)
+    }
+
+    fn turn(&self) -> &Slot {
+        &self.changes[self.next.fetch_add(1, Ordering::Relaxed) % self.changes.len()]
     }
 
     async fn run(
@@ -281,14 +307,8 @@ impl Links {
         let behind = self.quorum().map_or(Behind::Nothing, Behind::Wait);
         let confirmed = self.run_on(&link, &CONFIRM, &[], &args, behind, until).await;
         let (_, count) = confirmed.map_err(|fault| Unavailable(fault.why().to_owned()))?;
-        match self.quorum() {
-            Some(quorum) if count < quorum.replicas => Err(Unavailable(format!(
-                "it is confirmed, but only {count} replicas of Redis have it; confirm again when \
-                 {} are up",
-                quorum.replicas
-            ))),
-            _ => Ok(()),
-        }
+        let again = |fault: Fault| Unavailable(format!("{}; then confirm again", fault.why()));
+        self.suffices(count).map_err(again)
     }
 
     async fn facts(&self, link: &Link) -> Result<Facts, String> {

@@ -13,7 +13,7 @@
 //! | `log` | stream: the feed, `by TAG` and then `row R text T`, `session S about A` or `gone S` |
 //! | `seen` | sorted set: for each process the latest change that it has made |
 //! | `frozen` | why nothing may be raised; not there when all is well |
-//! | `origin` | hash: `replid`, the replication id under which the ledger was last seen to be whole, and `confirmed`, the generation at which an operator last confirmed |
+//! | `origin` | hash: `replid`, the replication id under which the ledger was last seen to be whole; `confirmed`, the generation at which an operator last confirmed; `reads`, which is counted so that replicas can acknowledge what is read |
 //!
 //! ```text
 //! redis-cli zrange 'palisade:v1:{NAMESPACE}:rows' 0 -1             # resources
@@ -147,7 +147,7 @@ impl Redis {
     }
 
     async fn read(&self, resource: &Resource) -> Result<Option<Stored>, Unavailable> {
-        let answer = self.links.ask(&script::READ, &[self.links.keys.row(resource)], &[]).await?;
+        let answer = self.links.read(&script::READ, &[self.links.keys.row(resource)]).await?;
         Ok(feed::stored(&answer.rest))
     }
 
@@ -247,7 +247,7 @@ impl Store for Redis {
     fn sessions(&self) -> Pending<'_, Result<Vec<Session>, Unavailable>> {
         Box::pin(async {
             let keys = [self.links.keys.sessions()];
-            let answer = self.links.ask(&script::SESSIONS, &keys, &[]).await?;
+            let answer = self.links.read(&script::SESSIONS, &keys).await?;
             Ok(feed::sessions(&answer.rest))
         })
     }

@@ -78,8 +78,8 @@ impl Standing {
             Some(why) => Err(Unavailable(format!(
                 "the Redis that keeps it has lost changes that it had acknowledged, or may have: \
                  {why}; compare the marks (palisade ledger export) with the tokens of the leaders \
-                 that are at work, raise those that are too low, then let takeovers go on with: \
-                 palisade ledger confirm"
+                 that are at work, stop older leaders, let takeovers go on with: palisade ledger \
+                 confirm, and raise what is too low at once with: palisade ledger import"
             ))),
         }
     }

@@ -28,7 +28,8 @@ pub(super) enum Change<'a> {
     Grant {
         at: Token,
     },
-    Release,
+    /// Below the mark; with `at` only if the mark is there.
+    Release { at: Option<Token> },
     Leave,
     Bury {
         dead: &'a SessionId,
@@ -214,7 +215,11 @@ fn take(kept: &Kept, change: &Change<'_>, own: &Own) -> Option<Taken> {
                 return None;
             }
         }
-        Change::Release => row.release(own),
+        Change::Release { at } => {
+            if at.is_none_or(|at| row.mark.token == at) {
+                row.release(own);
+            }
+        }
         Change::Leave => row.leave(own),
         Change::Bury { dead } => row.bury(dead),
         Change::Rewrite => {}

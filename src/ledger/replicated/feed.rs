@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use tokio::sync::mpsc;
 
 use super::change;
@@ -45,7 +45,11 @@ impl Feed {
             let before = from;
             let why = self.follow_once(&mut from).await;
             self.shared.metrics.feed_breaks.increment(1);
-            tracing::warn!(why, "the feed of the ledger broke off, and is taken up again");
+            if pause == PAUSE {
+                tracing::warn!(why, "the feed of the ledger broke off, and is taken up again");
+            } else {
+                tracing::debug!(why, "the feed of the ledger is not there yet");
+            }
             // Meanwhile nothing is told: what this process has is looked at.
             self.shared.look.notify_one();
             let has_told = from != before || Moment::now().since(began) > PAUSE_MAX;
@@ -146,11 +150,10 @@ pub(super) async fn look(shared: Arc<Shared>, rows: mpsc::Sender<News>) {
         shared.look.notified().await;
         let all = shared.held().all();
         let (shared, rows) = (&shared, &rows);
-        futures_util::stream::iter(all)
-            .for_each_concurrent(LOOKS_MAX, |(resource, version)| async move {
-                let read = shared.timed(Operation::Read, shared.store.read(&resource)).await;
-                // Out of reach: the feed is, too, and is followed by another look.
-                let Ok(Ok(found)) = read else { return };
+        let looked = futures_util::stream::iter(all.into_iter().map(Ok))
+            .try_for_each_concurrent(LOOKS_MAX, |(resource, version)| async move {
+                let read = shared.timed(Operation::Read, shared.store.read(&resource));
+                let found = read.await??;
                 shared.held().look_anew(&resource, version);
                 let news = match found {
                     Some(stored) => row(shared, resource, stored),
@@ -163,7 +166,13 @@ pub(super) async fn look(shared: Arc<Shared>, rows: mpsc::Sender<News>) {
                 if let Some(news) = news {
                     let _ = rows.send(news).await;
                 }
+                Ok::<_, Unavailable>(())
             })
             .await;
+        if looked.is_err() {
+            // Out of reach: all of it again, later.
+            tokio::time::sleep(PAUSE_MAX).await;
+            shared.look.notify_one();
+        }
     }
 }

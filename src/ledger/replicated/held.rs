@@ -7,6 +7,8 @@ use crate::fence::{Own, Resource};
 
 /// How many rows are remembered so that a change need not read first: two of these.
 const RECENT_MAX: usize = 4_096;
+/// A row that takes more memory, in bytes, is read each time.
+const RECENT_ROW_MAX_BYTES: usize = 8_192;
 
 /// A row as it was at a version.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -95,6 +97,10 @@ impl Held {
 
     pub(super) fn remember(&mut self, resource: &Resource, seen: Seen) {
         if self.recent(resource).is_some_and(|known| known.version > seen.version) {
+            return;
+        }
+        if seen.kept.size_bytes() > RECENT_ROW_MAX_BYTES {
+            self.forget(resource);
             return;
         }
         if self.recent.0.len() >= RECENT_MAX {

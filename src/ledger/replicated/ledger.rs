@@ -72,7 +72,11 @@ impl Ledger for Replicated {
     }
 
     fn release<'a>(&'a self, resource: &'a Resource) -> Pending<'a, bool> {
-        Box::pin(async move { self.done(resource, Change::Release).await })
+        Box::pin(async move { self.done(resource, Change::Release { at: None }).await })
+    }
+
+    fn release_at<'a>(&'a self, resource: &'a Resource, at: Token) -> Pending<'a, bool> {
+        Box::pin(async move { self.done(resource, Change::Release { at: Some(at) }).await })
     }
 
     fn behind<'a>(
@@ -100,12 +104,14 @@ impl Ledger for Replicated {
             if !seen.kept.row.grants.contains_key(dead) {
                 return true;
             }
-            match self.judged(vec![dead.clone()]).await {
-                Ok(judged) if judged.iter().all(|behind| behind.gone.is_some()) => {
-                    self.done(resource, Change::Bury { dead }).await
-                }
-                _ => false,
+            // Asked anew each time: what is remembered is for waiting, not for this.
+            let Ok(alive) = self.census.take(&self.shared).await else { return false };
+            if alive.iter().any(|alive| alive.id == *dead) {
+                self.shared.peers().is_alive(dead);
+                return false;
             }
+            self.shared.peers().is_gone(dead);
+            self.done(resource, Change::Bury { dead }).await
         })
     }
 
@@ -118,6 +124,7 @@ impl Ledger for Replicated {
     }
 
     fn news(&self) -> Option<mpsc::Receiver<News>> {
+        self.shared.transitions.listen();
         self.news.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

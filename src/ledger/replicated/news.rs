@@ -1,9 +1,11 @@
 //! What the gate is told: the ends and beginnings of sessions before any row.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::DropGuard;
 
 use super::shared::Shared;
 use crate::ledger::News;
@@ -14,10 +16,11 @@ pub(super) const NEWS_MAX: usize = 64;
 const STEPS: usize = 3;
 
 /// A step in the life of a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Transition {
     Suspended,
-    HangUp,
+    /// Dropped when the gate has carried it out.
+    HangUp(DropGuard),
     Resumed,
 }
 
@@ -25,6 +28,7 @@ pub(super) enum Transition {
 #[derive(Debug, Default)]
 pub(super) struct Transitions {
     waiting: Mutex<VecDeque<Transition>>,
+    is_heard: AtomicBool,
     pub(super) some: Notify,
 }
 
@@ -37,6 +41,16 @@ impl Transitions {
             waiting.drain(..STEPS);
         }
         self.some.notify_one();
+    }
+
+    /// The gate listens from now on.
+    pub(super) fn listen(&self) {
+        self.is_heard.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the gate listens.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::SeqCst)
     }
 
     fn pop(&self) -> Option<Transition> {
@@ -77,7 +91,7 @@ impl From<Transition> for News {
     fn from(transition: Transition) -> Self {
         match transition {
             Transition::Suspended => Self::Suspended,
-            Transition::HangUp => Self::HangUp,
+            Transition::HangUp(told) => Self::HangUp(Arc::new(told)),
             Transition::Resumed => Self::Resumed,
         }
     }

@@ -112,8 +112,17 @@ impl Peers {
         now
     }
 
+    /// A store that has lost something may have given a number out again.
+    pub(super) fn is_alive(&mut self, session: &SessionId) {
+        let (gone, order) = &mut self.gone;
+        if gone.remove(session).is_some() {
+            order.retain(|other| other != session);
+        }
+    }
+
     /// A replica has said something.
     pub(super) fn is_seen(&mut self, session: &SessionId) {
+        self.is_alive(session);
         if self.seen.len() < SESSIONS_MAX || self.seen.contains_key(session) {
             self.seen.insert(session.clone(), Moment::now());
         }

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::news::Transition;
 use super::peers::About;
 use super::shared::Shared;
@@ -18,6 +20,8 @@ use crate::ledger::metrics::Operation;
 /// How long the keeper sleeps at most before it looks at the clock: timers of the runtime stand
 /// still while the machine is suspended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Between looks whether the gate has hung up.
+const HANG_UP_PAUSE: Duration = Duration::from_millis(2);
 /// A look that comes later than this, or than a keepalive is due, was kept from it.
 const FREEZE_MIN: Duration = Duration::from_secs(1);
 /// Between attempts to begin a session, at first and at most.
@@ -46,7 +50,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps a session alive, and begins a new one when it is over, until it is aborted.
+    /// Keeps a session alive, and begins a new one when it is over, until the ledger is closed.
     pub(super) async fn keep(mut self) {
         loop {
             let Loss { why, is_late, is_over } = self.live().await;
@@ -58,12 +62,20 @@ impl Keeper {
                 "the session with the ledger is over: writes are refused until a new one begins"
             );
             shared.metrics.show(&shared.condition());
+            if shared.is_ending() {
+                return; // What could not be given up stays.
+            }
             if !is_late {
                 self.sleep_until(self.sent + shared.settings.hangs_up_after()).await;
             }
-            shared.transitions.push(Transition::HangUp);
+            let carried_out = CancellationToken::new();
+            shared.transitions.push(Transition::HangUp(carried_out.clone().drop_guard()));
             if !is_late {
                 self.sleep_until(self.sent + shared.settings.ttl).await;
+            }
+            // Where nobody listens there is nothing to carry out.
+            while shared.transitions.is_heard() && !carried_out.is_cancelled() {
+                self.sleep_until(Moment::now() + HANG_UP_PAUSE).await;
             }
             self.renew(is_over).await;
             shared.transitions.push(Transition::Resumed);
@@ -94,8 +106,15 @@ impl Keeper {
             due = sent + interval;
             match kept.and_then(|kept| kept) {
                 Ok(Kept::Alive) => {
+                    let before = self.sent + shared.settings.admits_for();
                     self.sent = sent;
                     shared.is_kept(sent);
+                    // Looked at after the lease was set: whoever found it out before has suspended
+                    // itself, and has to be told of a session that goes on.
+                    if Moment::now() >= before {
+                        let why = "a keepalive was answered too late".into();
+                        return Loss { why, is_late: false, is_over: false };
+                    }
                     shared.expect_echo(beat, sent);
                 }
                 Ok(Kept::Gone) => return gone("the ledger has dropped it"),
@@ -121,9 +140,8 @@ impl Keeper {
             let settings = &shared.settings;
             let suspends = self.sent + settings.admits_for();
             if now >= self.sent + settings.ttl {
-                return Some(gone(
-                    "this process was frozen, or the ledger out of reach, for longer",
-                ));
+                let why = "this process was frozen, or the ledger out of reach, for longer".into();
+                return Some(Loss { why, is_late: true, is_over: false });
             }
             if now >= suspends {
                 let why = "no keepalive has succeeded for too long".into();
@@ -135,7 +153,9 @@ impl Keeper {
             let wake = due.min(suspends).since(now).min(LOOK_INTERVAL);
             tokio::select! {
                 biased;
-                () = shared.woken.notified() => return Some(gone("a change was refused under it")),
+                () = shared.woken.notified() => if shared.is_known_lost() {
+                    return Some(gone("a change was refused under it"));
+                },
                 () = tokio::time::sleep(wake) => {}
             }
         }

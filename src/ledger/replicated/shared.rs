@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) transitions: Transitions,
     /// All rows of this process have to be looked at.
     pub(super) look: Notify,
-    /// The session was found to be over, or the ledger is closed.
+    /// A session was found to be over: see [`Shared::is_known_lost`].
     pub(super) woken: Notify,
     session: Mutex<Session>,
     held: Mutex<Held>,
@@ -48,6 +48,8 @@ struct Session {
     own: Arc<Own>,
     began: SystemTime,
     stage: Stage,
+    /// The store has said of it that it is over.
+    is_lost: bool,
 }
 
 enum Stage {
@@ -90,8 +92,12 @@ impl Shared {
         kept: Moment,
     ) -> Self {
         let own = Arc::new(Own { current: first, former: Vec::new() });
-        let session =
-            Session { own, began: SystemTime::now(), stage: Stage::Alive { kept, trouble: None } };
+        let session = Session {
+            own,
+            began: SystemTime::now(),
+            stage: Stage::Alive { kept, trouble: None },
+            is_lost: false,
+        };
         Self {
             lease: Lease::until(kept + settings.admits_for()),
             store,
@@ -133,7 +139,7 @@ impl Shared {
 
     /// The same, for what is not part of closing.
     pub(super) fn open(&self) -> Result<Arc<Own>, Unavailable> {
-        if matches!(self.session().stage, Stage::Closing | Stage::Closed) {
+        if self.is_ending() {
             return Err(closed());
         }
         self.usable()
@@ -194,13 +200,20 @@ impl Shared {
     /// A change was refused because that session is over.
     pub(super) fn is_lost(&self, lost: &SessionId) {
         {
-            let session = self.session();
+            let mut session = self.session();
             if session.own.current != *lost {
                 return;
             }
+            session.is_lost = true;
             self.lease.end();
         }
         self.woken.notify_one();
+    }
+
+    /// Whether the store has said so. A word of an earlier session may still wake whoever keeps
+    /// the next.
+    pub(super) fn is_known_lost(&self) -> bool {
+        self.session().is_lost
     }
 
     /// Nothing is admitted under the session any more.
@@ -225,6 +238,7 @@ impl Shared {
         former.retain(|former| held.contains(&former.number()));
         session.own = Arc::new(Own { current, former });
         session.began = SystemTime::now();
+        session.is_lost = false;
         session.stage = Stage::Alive { kept: sent, trouble: None };
         self.lease.set(sent + self.settings.admits_for());
     }
@@ -243,6 +257,11 @@ impl Shared {
                 true
             }
         }
+    }
+
+    /// The ledger is being closed, or is.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.session().stage, Stage::Closing | Stage::Closed)
     }
 
     pub(super) fn is_closed(&self) {

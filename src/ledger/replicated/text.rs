@@ -106,6 +106,13 @@ impl Kept {
         self.history.drain(..superfluous);
     }
 
+    /// About how much memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        let holders = self.history.iter().map(|raised| raised.holder.as_str().len() + 64);
+        let grants = self.row.grants.keys().map(|session| session.replica().len() + 64);
+        self.row.mark.holder.as_str().len() + holders.sum::<usize>() + grants.sum::<usize>()
+    }
+
     /// As it is written.
     ///
     /// # Errors

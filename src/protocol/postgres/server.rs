@@ -20,6 +20,7 @@ use super::refusal::{Denial, Problem};
 use super::upstream::{Connector, Control, Upstream};
 use super::{Listener, opening};
 use crate::audit::Audit;
+use crate::fence::SessionId;
 use crate::gate::{Admission, Gate, Remains};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::{Connection, Prelude};
@@ -78,6 +79,9 @@ pub struct Front {
     pub(super) lines: RateLimit<&'static str>,
     /// Sessions that are being ended.
     pub(super) endings: Semaphore,
+    /// With a shared ledger: the session with it that this process had when it began. Its number is
+    /// below all that come later, so it stands for one while there is none.
+    first: Option<SessionId>,
     runtime: Handle,
     /// What goes on when its session has ended.
     reaping: TaskTracker,
@@ -96,6 +100,7 @@ impl Front {
         for rule in listener.rules.iter() {
             gate.settles_through(&rule.name, Arc::clone(&control) as Arc<dyn Remains>);
         }
+        let first = gate.session();
         let metrics = Metrics::new(&listener.name, &listener.rules);
         let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
         let name = Arc::clone(&listener.name);
@@ -116,6 +121,7 @@ impl Front {
             metrics,
             lines: RateLimit::new(1, Duration::from_secs(1)),
             endings: Semaphore::new(ENDINGS_MAX),
+            first,
             runtime,
             reaping: TaskTracker::new(),
         })
@@ -126,7 +132,7 @@ impl Front {
     /// login, and numbers rise: so what is admitted on it later is admitted under this number or
     /// a larger one, and whoever ends what a dead session has left finds it.
     pub(super) fn session_name(&self) -> SessionName {
-        match self.gate.session() {
+        match self.gate.session().or_else(|| self.first.clone()) {
             Some(session) => SessionName::new(&session.to_string()),
             None => SessionName::new(&self.listener.upstream.replica),
         }

@@ -19,6 +19,7 @@ use super::session::Session;
 use super::upstream::{Connector, Control, OpenError, ServerId, Upstream};
 use super::{Listener, changes};
 use crate::audit::Audit;
+use crate::fence::SessionId;
 use crate::gate::{Admission, Gate, Remains};
 use crate::net::connect::ConnectorError;
 use crate::net::listen::Connection;
@@ -81,6 +82,9 @@ pub struct Front {
     /// Connections that are being ended.
     pub(super) endings: Semaphore,
     commands: Arc<ArcSwap<Commands>>,
+    /// With a shared ledger: the session with it that this process had when it began. Its number is
+    /// below all that come later, so it stands for one while there is none.
+    first: Option<SessionId>,
     runtime: Handle,
     /// What goes on when its connection has ended.
     reaping: TaskTracker,
@@ -99,6 +103,7 @@ impl Front {
         for rule in listener.rules.iter() {
             gate.settles_through(&rule.name, Arc::clone(&control) as Arc<dyn Remains>);
         }
+        let first = gate.session();
         let metrics = Metrics::new(&listener.name, &listener.rules);
         let (swept, sweeping) = (metrics.swept.clone(), Arc::clone(&control));
         let name = Arc::clone(&listener.name);
@@ -120,6 +125,7 @@ impl Front {
             orphans: Arc::default(),
             endings: Semaphore::new(ENDINGS_MAX),
             commands,
+            first,
             runtime,
             reaping: TaskTracker::new(),
         })
@@ -130,7 +136,7 @@ impl Front {
     /// login, and numbers rise: so what is admitted on it later is admitted under this number or
     /// a larger one, and whoever ends what a dead session has left finds it.
     fn session_name(&self) -> SessionName {
-        match self.gate.session() {
+        match self.gate.session().or_else(|| self.first.clone()) {
             Some(session) => SessionName::new(&session.to_string()),
             None => SessionName::new(&self.listener.upstream.replica),
         }

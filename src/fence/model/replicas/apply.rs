@@ -72,9 +72,18 @@ impl Model {
                 self.make_unseen(world, step);
                 match world.process(at).work {
                     // What a read says is told at once, unless this world is about being late.
-                    Some(Work::Answered(Answer::Loaded(_))) if !self.late => self.answer(world, at),
+                    Some(Work::Answered(Answer::Loaded(_))) if !self.late_rows => {
+                        self.answer(world, at)
+                    }
                     _ => Ok(()),
                 }
+            }
+            Step::Suspend(_) | Step::HangUp(_) | Step::NewSession(_) | Step::Prolong(_) => {
+                let at = self.keep(world, step);
+                while !self.late_keeper && !world.process(at).news.is_empty() {
+                    self.deliver(world, at)?;
+                }
+                Ok(())
             }
             other => {
                 self.make_unseen(world, other);
@@ -118,7 +127,6 @@ impl Model {
                 (process.frozen, process.overdue, process.lease) = (true, true, false);
             }
             Step::GiveUp(at) => self.give_up(world, at),
-            Step::HangUp(at) => self.news(world, at, News::HangUp, Keeper::HungUp),
             Step::Lapse(which) => lapse(&mut world.phases[which]),
             Step::Leave(which) => {
                 world.left.leaves -= 1;
@@ -130,21 +138,6 @@ impl Model {
             Step::LeaseEnds(at) => {
                 world.left.lapses -= 1;
                 world.process(at).lease = false;
-            }
-            Step::NewSession(at) => {
-                let session = world.new_session(at);
-                let process = world.process(at);
-                let before = std::mem::replace(&mut process.own.current, session);
-                process.own.former.push(before);
-                (process.lease, process.overdue) = (true, false);
-                self.news(world, at, News::Resumed, Keeper::Keeps);
-            }
-            Step::Prolong(at) => {
-                let process = world.process(at);
-                (process.lease, process.overdue) = (true, false);
-                if !self.is(Mutation::ProlongedInSilence) {
-                    self.news(world, at, News::Resumed, Keeper::Keeps);
-                }
             }
             Step::Restart(at) => {
                 let former = world.replicas[at].sessions;
@@ -162,18 +155,35 @@ impl Model {
                 self.serve(world, at, reply);
             }
             Step::Stray(which) => self.stray(world, which),
-            Step::Suspend(at) => self.news(world, at, News::Suspended, Keeper::Suspended),
             Step::Thaw(at) => world.process(at).frozen = false,
             other => unreachable!("{other:?} is told to a fence"),
         }
     }
 
-    fn news(&self, world: &mut World, at: usize, news: News, keeper: Keeper) {
+    /// The keeper of a session goes on, and tells the gate.
+    fn keep(&self, world: &mut World, step: Step) -> usize {
+        let (at, news, keeper) = match step {
+            Step::Suspend(at) => (at, News::Suspended, Keeper::Suspended),
+            Step::HangUp(at) => (at, News::HangUp, Keeper::HungUp),
+            Step::NewSession(at) | Step::Prolong(at) => (at, News::Resumed, Keeper::Keeps),
+            other => unreachable!("{other:?} is not the keeper's"),
+        };
+        if matches!(step, Step::NewSession(_)) {
+            let session = world.new_session(at);
+            let own = &mut world.process(at).own;
+            let before = std::mem::replace(&mut own.current, session);
+            own.former.push(before);
+        }
         let process = world.process(at);
         process.keeper = keeper;
-        if process.fence.is_some() {
+        if keeper == Keeper::Keeps {
+            (process.lease, process.overdue) = (true, false);
+        }
+        let is_silent = matches!(step, Step::Prolong(_)) && self.is(Mutation::ProlongedInSilence);
+        if process.fence.is_some() && !is_silent {
             process.news.push(news);
         }
+        at
     }
 
     /// The feed tells the row. Of several that wait to be taken only the newest counts.
@@ -187,7 +197,11 @@ impl Model {
             process.news.pop();
         }
         process.news.push(News::Row { record, owing });
-        if self.late { Ok(()) } else { self.deliver(world, at) }
+        // What was told before it is taken before it.
+        if self.late_rows || world.process(at).news.len() > 1 {
+            return Ok(());
+        }
+        self.deliver(world, at)
     }
 
     fn give_up(&self, world: &mut World, at: usize) {
@@ -272,10 +286,10 @@ impl Model {
                 Some(fence) => {
                     fence.forget_evidence();
                     let is_higher = ledger.row.mark.token > fence.mark_at_least().token;
-                    process.has_news &= self.late || owes || is_higher;
+                    process.has_news &= self.late_rows || owes || is_higher;
                 }
             }
-            if !self.late {
+            if !self.late_rows {
                 // A row told just now says no more than the ledger does when it is asked.
                 process.clear = Token::ZERO;
             }

@@ -47,8 +47,9 @@ impl Model {
         };
         let answer = answer.or_else(|| {
             // A release is tried again, until the fence is suspended.
-            let is_over = world.fence(at).is_suspended() || self.is(Mutation::ReleasedOnce);
-            is_over.then_some(Answer::Released(false))
+            let is_believed = self.is(Mutation::ReleaseNotRetried);
+            let is_over = world.fence(at).is_suspended() || is_believed;
+            is_over.then_some(Answer::Released(is_believed))
         });
         world.process(at).work = Some(answer.map_or(Work::Asked(op), Work::Answered));
     }
@@ -80,7 +81,9 @@ impl Model {
                 if is_higher && !self.change(world, op, own) {
                     Answer::Raised(RaiseOutcome::Failed)
                 } else {
-                    Answer::Raised(RaiseOutcome::Done(world.ledger.row.record(own)))
+                    let mut record = world.ledger.row.record(own);
+                    record.behind &= !self.is(Mutation::OthersNotAwaited);
+                    Answer::Raised(RaiseOutcome::Done(record))
                 }
             }
             Op::Grant { at: token } => {
@@ -129,9 +132,7 @@ impl Model {
 
     /// The row is another one: all hear of it, and what was asked of the one before is void.
     pub(super) fn changed(&self, world: &mut World) {
-        if !self.is(Mutation::NotCompared) {
-            world.ledger.strays.clear();
-        }
+        world.ledger.strays.clear();
         for replica in &mut world.replicas {
             if let Some(process) = &mut replica.process {
                 process.has_news = !self.is(Mutation::FeedNotFollowed);

@@ -35,8 +35,6 @@ pub(super) enum Mutation {
     NoLookAtCommit,
     /// A write is sent at its commit point without asking the fence again.
     NoSecondLook,
-    /// Requests to the ledger are done whatever the row is by then.
-    NotCompared,
     /// A read of the ledger does not make sure that what was lost is never done.
     NotMadeSure,
     /// A dead session's grant is removed while its writes may land.
@@ -47,8 +45,8 @@ pub(super) enum Mutation {
     ProlongedInSilence,
     /// The grant is given up before the quiesce.
     ReleaseBeforeQuiesce,
-    /// A grant that could not be given up is kept.
-    ReleasedOnce,
+    /// That a grant was given up is believed although the ledger has not said so.
+    ReleaseNotRetried,
     /// The ledger does not look whether the session is alive.
     SessionNotChecked,
     /// A new process goes on with the session of the one before it.

@@ -130,14 +130,20 @@ impl Model {
     fn steps_of(&self, world: &World, which: usize, steps: &mut Steps) {
         match &world.phases[which] {
             Phase::Idle => {
-                let same = |w: &usize| self.requests[*w] == self.requests[which];
+                let place = |which: usize| self.places.map(|places| places[which]);
+                let same = |w: &usize| {
+                    self.requests[*w] == self.requests[which] && place(*w) == place(which)
+                };
                 if (0..which).filter(same).any(|w| world.phases[w] == Phase::Idle) {
                     return;
                 }
                 // Replicas that nothing has happened to are alike: the first stands for all.
                 let mut fresh = (0..self.replicas).filter(|at| world.is_untouched(*at));
                 let first = fresh.next();
-                let is_told_apart = |at: &usize| Some(*at) == first || !world.is_untouched(*at);
+                let is_told_apart = |at: &usize| match place(which) {
+                    Some(place) => place == *at,
+                    None => Some(*at) == first || !world.is_untouched(*at),
+                };
                 for at in (0..self.replicas).filter(is_told_apart) {
                     if world.awake(at).is_some() {
                         steps.push(Step::Ask(at, which));
@@ -176,7 +182,7 @@ impl Model {
             Some(Work::Answered(_)) => steps.push(Step::Answer(at)),
             Some(Work::Asked(_)) => steps.push(Step::Serve(at, Reply::Done)),
         }
-        if process.has_news && (self.late || process.news.is_empty()) {
+        if process.has_news && (self.late_rows || process.news.is_empty()) {
             steps.push(Step::Tell(at));
         }
         if !process.news.is_empty() {
@@ -205,7 +211,8 @@ impl Model {
                 steps.push(Step::Clear(at));
             }
         }
-        if self.evicts && fence.is_idle() && process.work.is_none() && !streams(world, at) {
+        let is_idle = fence.is_idle() && !fence.is_owing();
+        if self.evicts && is_idle && process.work.is_none() && !streams(world, at) {
             steps.push(Step::Evict(at));
         }
     }

@@ -16,16 +16,20 @@ use crate::fence::{
 pub(super) struct Model {
     pub replicas: usize,
     /// Each is made once, at a replica of its client's choice. Those that are equal are made in
-    /// their order here.
+    /// their order here; not where their places are given, unless at one place.
     pub requests: Vec<Request>,
+    /// At which replica each request is made, where that is not its client's choice.
+    pub places: Option<&'static [usize]>,
     /// How much may go wrong.
     pub faults: Faults,
     pub store: Store,
     /// Between the last look at the fence and the first byte of what cannot be undone, anything
     /// may happen.
     pub slow: bool,
-    /// The feed tells rows late.
-    pub late: bool,
+    /// What the ledger tells of rows is late: the feed, and the answers to reads.
+    pub late_rows: bool,
+    /// What the keeper of the session tells the gate is late.
+    pub late_keeper: bool,
     /// Idle fences are forgotten.
     pub evicts: bool,
     /// The rule that is taken away, if any.
@@ -63,10 +67,12 @@ impl Model {
         Self {
             replicas,
             requests: requests.to_vec(),
+            places: None,
             faults,
             store: Store::Timed,
             slow: false,
-            late: false,
+            late_rows: false,
+            late_keeper: false,
             evicts: false,
             mutation: None,
             only: None,

@@ -1,11 +1,23 @@
 //! Servers that are no etcd, are full, or say what cannot be.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::super::grpc::{Method, framed};
 use super::super::testing::{Cluster, Options};
+use super::super::wire::{
+    Change, ChangeKind, Header, KeyValue, RangeResponse, StatusResponse, WatchResponse,
+};
 use super::super::{Endpoint, Settings};
 use super::*;
 
@@ -92,4 +104,62 @@ async fn an_etcd_without_space() {
         }
     }
     panic!("it is never full");
+}
+
+/// A member that goes wrong in a way that a real one does only in old versions, and seldom: its
+/// watch begins with changes that are older than what was asked for.
+async fn one_that_goes_back() -> Endpoint {
+    let changed = |key: &str, mod_revision| {
+        let key = format!("/palisade/v1/faults/{key}").into_bytes();
+        let kv = Some(KeyValue { key, mod_revision, value: b"x".to_vec(), lease: 0 });
+        Change { kind: ChangeKind::Put.into(), kv }
+    };
+    let begun = WatchResponse { created: true, ..WatchResponse::default() };
+    let events = vec![changed("session/r1#1", 3), changed("row/a", 10), changed("row/a", 11)];
+    let told = WatchResponse { events, ..WatchResponse::default() };
+    let watch = Bytes::from([framed(&begun), framed(&told)].concat());
+    let header = Some(Header { cluster_id: 1, revision: 10 });
+    let range = framed(&RangeResponse { header: header.clone(), ..RangeResponse::default() });
+    let status = framed(&StatusResponse { header, leader: 1, ..StatusResponse::default() });
+
+    let answer = move |request: Request<Incoming>| {
+        let is_watch = request.uri().path() == Method::WATCH.0;
+        let body = match request.uri().path() {
+            path if path == Method::STATUS.0 => status.clone(),
+            path if path == Method::RANGE.0 => range.clone(),
+            _ => watch.clone(),
+        };
+        async move {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", if is_watch { "14" } else { "0" }.parse().unwrap());
+            trailers.insert("grpc-message", "etcdserver: no leader".parse().unwrap());
+            let body = Full::new(body).with_trailers(async { Some(Ok(trailers)) });
+            let response = Response::builder().header("content-type", "application/grpc");
+            Ok::<_, Infallible>(response.body(body).unwrap())
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let serving = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service_fn(answer.clone()));
+            tokio::spawn(async move {
+                let _ = serving.await;
+            });
+        }
+    });
+    Endpoint { host: "127.0.0.1".into(), port }
+}
+
+#[tokio::test]
+async fn a_feed_does_not_go_back() {
+    let endpoint = one_that_goes_back().await;
+    let store = Arc::new(Etcd::new(settings(vec![endpoint], 3000)).unwrap());
+    let mut feed = Feed::of(&store, Some(10));
+    let told = Event::Row { resource: resource("a"), stored: row(11, "x") };
+    assert_eq!(feed.batch().await, (vec![told], 11));
+    let why = feed.end().await;
+    assert!(why.contains("knows no leader"), "{why}");
 }

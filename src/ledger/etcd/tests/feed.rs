@@ -43,9 +43,9 @@ async fn a_feed_goes_on_behind_a_position() {
     }
     for from in [0, 17, 48] {
         let mut feed = Feed::of(&store, Some(versions[from]));
-        for index in from + 1..50 {
-            let text = index.to_string();
-            let told = Event::Row { resource: resource("a"), stored: row(versions[index], &text) };
+        for (index, &version) in versions.iter().enumerate().skip(from + 1) {
+            let stored = row(version, &index.to_string());
+            let told = Event::Row { resource: resource("a"), stored };
             let mut next = feed.next().await;
             while matches!(next, Event::Position(_)) {
                 next = feed.next().await;

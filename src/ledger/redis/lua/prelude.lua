@@ -33,6 +33,11 @@ local function change(...)
   return decimal(now)
 end
 
+-- What replicas acknowledge is a change: that what is read here is read from the primary.
+local function count_read(is_asked)
+  if is_asked == '1' then redis.call('HINCRBY', ORIGIN, 'reads', 1) end
+end
+
 if lacks and not frozen and not is_judge then
   return answer('behind', {})
 end

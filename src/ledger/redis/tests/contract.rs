@@ -27,10 +27,7 @@ async fn keeps_the_contract() {
     let next = AtomicU32::new(0);
     replicas::all(async || {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        Namespace(Settings {
-            namespace: format!("contract-{number}").into(),
-            ..settings(&server)
-        })
+        Namespace(Settings { namespace: format!("contract-{number}").into(), ..settings(&server) })
     })
     .await;
 }

@@ -226,6 +226,25 @@ async fn a_restart_that_keeps_all_goes_on_and_one_that_loses_all_freezes() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_made_a_replica_is_not_read() {
+    let server = Server::durable();
+    let (ledger, session) = begun(settings(&server), "r1").await;
+    let (feed, _) = Feed::follow(&ledger).await;
+    let one = done(swap(&ledger, &session, "a", 0, ROW).await);
+    // It goes on to answer from what it has.
+    server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    let why = Store::read(&*ledger, &resource("a")).await.expect_err("it may be out of date");
+    assert!(why.to_string().contains("a replica of 127.0.0.1:1"), "{why}");
+    Store::sessions(&*ledger).await.expect_err("they may be out of date");
+    tokio::time::timeout(PATIENCE, feed.end()).await.expect("it breaks off");
+    let swapped = swap(&ledger, &session, "a", one, ROW).await;
+    assert!(matches!(swapped, Swapped::Failed(_)), "{swapped:?}");
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    done_soon(&ledger, &session, "a", one, ROW).await;
+    assert!(!is_frozen(&ledger));
+}
+
+#[tokio::test]
 async fn what_is_lost_while_the_server_runs_is_noticed_with_the_next_call() {
     let server = Server::durable();
     let (ledger, session) = begun(settings(&server), "r1").await;

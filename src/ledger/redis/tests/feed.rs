@@ -55,6 +55,11 @@ async fn what_was_trimmed_was_missed() {
     let first = feed.next().await;
     assert_eq!(first, Event::Missed);
     ledger.frozen().expect("nothing is lost");
+    // One that knows only where it was.
+    let mut other = Feed::resume(&self::ledger(settings(&server)), Some(at));
+    assert_eq!(other.next().await, Event::Missed);
+    assert_eq!(other.next().await, row("a", last, "3"));
+    assert_eq!(other.next().await, Event::Position(last));
     let next = done(swap(&ledger, &session, "b", 0, "4").await);
     while feed.news().await != row("b", next, "4") {}
     // One that was not there for it, and has the last change but that.

@@ -61,7 +61,7 @@ async fn persistence_is_read_and_judged() {
     assert!(why.contains(&primary) && why.contains("Sentinels"), "{why}");
     drop((replica, another));
 
-    set(&[("appendonly", "yes"), ("maxmemory-policy", "allkeys-lru")]);
+    set(&[("maxmemory-policy", "allkeys-lru")]);
     for settings in [settings(&server), accepting] {
         let why = judged(settings).await.expect_err("keys could vanish");
         assert!(why.contains("CONFIG SET maxmemory-policy noeviction"), "{why}");

@@ -25,7 +25,7 @@ fn is(wanted: &'static str) -> impl FnMut(News) -> Option<Instant> {
     move |news| {
         let name = match news {
             News::Suspended => "suspended",
-            News::HangUp => "hang up",
+            News::HangUp(_) => "hang up",
             News::Resumed => "resumed",
             News::Row { .. } => return None,
         };
@@ -80,6 +80,68 @@ async fn a_ledger_out_of_reach_and_back() {
     }
 }
 
+/// Counted from when it was sent, a keepalive that takes so long leaves no time for the next.
+#[tokio::test]
+async fn a_keepalive_counts_from_when_it_was_sent() {
+    let world = World::new();
+    let settings = Settings { timeout: Duration::from_secs(5), ..short() };
+    let (ledger, wire) = process_with(&world, settings).await;
+    let mut news = ledger.news().unwrap();
+    wire.set(|faults| faults.delay = short().admits_for() * 6 / 10);
+    told(&mut news, "the end", is("suspended")).await;
+    wire.set(|faults| faults.delay = Duration::ZERO);
+    told(&mut news, "the end of connections", is("hang up")).await;
+    told(&mut news, "the new session", is("resumed")).await;
+}
+
+/// What was admitted under the old session must not pass for the new one's.
+#[tokio::test]
+async fn no_new_session_is_relied_on_before_the_gate_has_hung_up() {
+    let world = World::new();
+    let (ledger, wire) = process_with(&world, short()).await;
+    let mut news = ledger.news().unwrap();
+    let before = ledger.session().unwrap();
+    wire.ended(&before);
+    let carried_out = told(&mut news, "the end of connections", |news| match news {
+        News::HangUp(carried_out) => Some(carried_out),
+        _ => None,
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(!ledger.lease().admits());
+    assert_eq!(ledger.session().unwrap(), before);
+    drop(carried_out);
+    told(&mut news, "the new session", is("resumed")).await;
+    until("the lease", async || ledger.lease().admits()).await;
+}
+
+#[tokio::test]
+async fn a_session_is_lost_once_however_many_changes_tell_it() {
+    let world = World::new();
+    let settings = crate::ledger::contract::replicas::settings("r1");
+    let (ledger, wire) = process_with(&world, settings).await;
+    let mut news = ledger.news().unwrap();
+    let before = ledger.session().unwrap();
+    wire.set(|faults| (faults.swaps_max, faults.delay) = (1, Duration::from_millis(20)));
+    wire.ended(&before);
+    let names: Vec<_> = (0..40).map(|i| resource(&format!("a{i}"))).collect();
+    let to = mark(5, "one");
+    let raises = futures_util::future::join_all(names.iter().map(|n| ledger.raise(n, &to, true)));
+    for outcome in raises.await {
+        assert_eq!(outcome, RaiseOutcome::Failed);
+    }
+    // Long before a keepalive would find it.
+    let soon = Duration::from_secs(8);
+    assert!(soon < crate::ledger::contract::replicas::settings("r1").keepalive_interval());
+    let end = told(&mut news, "the end", is("suspended"));
+    tokio::time::timeout(soon, end).await.expect("a refused change tells it");
+    told(&mut news, "the end of connections", is("hang up")).await;
+    told(&mut news, "the new session", is("resumed")).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(ledger.session().unwrap().number(), before.number() + 1);
+    assert!(ledger.lease().admits());
+}
+
 #[tokio::test]
 async fn a_keepalive_that_fails_now_and_then_ends_nothing() {
     let world = World::new();
@@ -112,7 +174,7 @@ async fn news_that_nobody_takes_is_kept_short_and_in_turn() {
     while let Ok(Some(told)) = tokio::time::timeout(Duration::from_millis(50), news.recv()).await {
         names.push(match told {
             News::Suspended => 0,
-            News::HangUp => 1,
+            News::HangUp(_) => 1,
             News::Resumed => 2,
             News::Row { .. } => continue,
         });

@@ -261,7 +261,7 @@ mod tests {
         cluster.see(0, Away);
         cluster.see(1, Primary(2));
         assert_eq!(cluster.primary(), Some(0), "the other one may not be used yet");
-        assert_eq!(cluster.wanted(1), [dead.clone()]);
+        assert_eq!(cluster.wanted(1), std::slice::from_ref(&dead));
         cluster.end(1, &dead);
         assert_eq!((cluster.primary(), cluster.is_host_swept(1)), (Some(1), true));
         assert!(cluster.wanted(1).is_empty() && cluster.has_ended(&dead));

@@ -137,7 +137,7 @@ mod tests {
         let dead = Dead::new();
         assert!(dead.is_clean(&a) && dead.pending(&a).is_empty());
         dead.want(&one);
-        assert_eq!(dead.pending(&a), [one.clone()]);
+        assert_eq!(dead.pending(&a), std::slice::from_ref(&one));
         dead.end(&a, vec![one.clone()]);
         dead.want(&one);
         assert!(dead.is_clean(&a) && dead.pending(&a).is_empty());
