@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::history;
 use crate::rig::cluster::{Cluster, Kind, SETTLE_MS, STORE, TTL_MS, Wish};
+use crate::rig::eventually;
 use crate::rig::postgres::query;
 use crate::rig::redis::words;
 
@@ -33,9 +34,13 @@ async fn what_a_dead_replica_has_sent_to_s3_is_given_its_time() {
     let least = OUTLIVES + Duration::from_millis(SETTLE_MS);
     assert!(took >= least, "it waited only {took:?}");
     assert!(took < OVER_AFTER + Duration::from_millis(SETTLE_MS), "it waited {took:?}");
-    let takeover = cluster.replicas[1].audit();
-    let takeover = takeover.iter().rev().find(|line| line["event"] == "takeover").unwrap();
-    assert_eq!(takeover["detail"]["leftovers"], true, "{takeover}");
+    assert_eq!(seal.json()["takeover"]["leftovers"], true, "{}", seal.text());
+    eventually("it is on record", async || {
+        let audit = cluster.replicas[1].audit();
+        let takeover = audit.iter().find(|line| line["event"] == "takeover");
+        takeover.is_some_and(|line| line["detail"]["leftovers"] == true)
+    })
+    .await;
 
     let first = cluster.writer(2, "leader-b", 34, "first").put(path, "first").await;
     assert_eq!(first.status, 200, "{}", first.text());
@@ -61,7 +66,7 @@ async fn what_a_dead_replica_has_left_in_postgres_is_ended_there() {
     old.send(&query("UPDATE t SET n = 2; SELECT pg_sleep(60)")).await;
     let busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
                 AND usename = 'app' AND state = 'active'";
-    crate::rig::eventually("it runs", async || cluster.postgres().ask(busy).await == ["1"]).await;
+    eventually("it runs", async || cluster.postgres().ask(busy).await == ["1"]).await;
     cluster.net.part("r1", STORE);
     cluster.replicas[0].kill();
     let killed = Instant::now();

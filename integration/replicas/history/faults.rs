@@ -17,7 +17,9 @@ impl Fault {
         let has_etcd = matches!(cluster.ledger, Ledger::Etcd(_));
         let has_ledger = !matches!(cluster.ledger, Ledger::Nothing);
         match self.what {
-            What::NodesOut(..) | What::Minority(..) => has_etcd && cluster.net.is_namespaced(),
+            What::NodesOut(..) | What::Minority(..) | What::NodeDeaf(_) => {
+                has_etcd && cluster.net.is_namespaced()
+            }
             What::PairOut(..) | What::LeaderKilled | What::LeaderFrozen => has_etcd,
             What::LedgerOut(_)
             | What::LedgerDeaf(_)
@@ -31,6 +33,7 @@ impl Fault {
             | What::StoreSlow(_)
             | What::StoreDeaf(_)
             | What::StoreMute(_)
+            | What::StoreOut(_)
             | What::StoreReset(_) => true,
         }
     }
@@ -140,6 +143,16 @@ impl Fault {
                 sleep(time).await;
                 net.reset(name(replica), STORE);
             }
+            What::StoreOut(replica) => {
+                net.part(name(replica), STORE);
+                sleep(time).await;
+            }
+            What::NodeDeaf(node) => {
+                for other in NODES.into_iter().filter(|other| *other != NODES[node]) {
+                    net.lose(other, NODES[node]);
+                }
+                sleep(time).await;
+            }
             What::WritersOut(replica) => {
                 net.part(WRITERS, name(replica));
                 net.part("test", name(replica));
@@ -153,7 +166,11 @@ impl Fault {
     /// nodes is another story, and so is one without a replica.
     pub async fn recover(&self, cluster: &mut Cluster) {
         match self.what {
-            What::LeaderKilled | What::LeaderFrozen | What::NodesOut(..) | What::Minority(..) => {
+            What::LeaderKilled
+            | What::LeaderFrozen
+            | What::NodesOut(..)
+            | What::Minority(..)
+            | What::NodeDeaf(_) => {
                 cluster.etcd().ready().await;
             }
             What::ReplicaKilled(replica) | What::ReplicaRestarted(replica) => {

@@ -31,7 +31,7 @@ use sessions::Sessions;
 /// The seed of the short runs: one plan, so that a failure is a change of the code.
 const SEED: u64 = 20_260_101;
 /// How long the short runs are.
-const SHORT: Duration = Duration::from_secs(25);
+const SHORT: Duration = Duration::from_secs(20);
 /// How many faults they get to, or so.
 const PART: usize = 5;
 /// How long those are that have to fail.

@@ -52,10 +52,14 @@ pub enum What {
     StoreReset(usize),
     /// Writers do not reach a replica, nor it them.
     WritersOut(usize),
+    /// A replica and the store do not reach each other.
+    StoreOut(usize),
+    /// What others of the ledger send to a node is lost; they hear it.
+    NodeDeaf(usize),
 }
 
 /// Their names, in the order of [`What`].
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 20] = [
     "replica killed",
     "replica restarted",
     "replica frozen",
@@ -74,6 +78,8 @@ pub const KINDS: [&str; 18] = [
     "from the store nothing arrives",
     "connections to the store end",
     "writers cut off from a replica",
+    "store cut off from a replica",
+    "a node that hears no other",
 ];
 
 impl Fault {
@@ -98,6 +104,8 @@ impl Fault {
             What::StoreMute(_) => 15,
             What::StoreReset(_) => 16,
             What::WritersOut(_) => 17,
+            What::StoreOut(_) => 18,
+            What::NodeDeaf(_) => 19,
         }]
     }
 
@@ -123,7 +131,9 @@ impl Fault {
             14 => What::StoreDeaf(replica),
             15 => What::StoreMute(replica),
             16 => What::StoreReset(replica),
-            _ => What::WritersOut(replica),
+            17 => What::WritersOut(replica),
+            18 => What::StoreOut(replica),
+            _ => What::NodeDeaf(node),
         };
         // Within which the session goes on; within which it may be over; beyond it.
         let brief = chance.within(50..=TTL_MS - MARGIN_MS - DRAIN_MS);
@@ -140,7 +150,7 @@ impl Fault {
             What::AllOut => beyond,
             // A store that cannot be asked is trusted with what it has for so long and no longer,
             // and what is lost is sent again after a while that doubles.
-            What::StoreDeaf(_) | What::StoreSlow(_) if store == Kind::S3 => {
+            What::StoreDeaf(_) | What::StoreOut(_) | What::StoreSlow(_) if store == Kind::S3 => {
                 chance.within(50..=SETTLE_MS / 4)
             }
             What::LedgerMute(_) | What::Minority(..) => any,
