@@ -22,6 +22,7 @@
 use std::time::Duration;
 
 pub mod child;
+mod entry;
 pub mod errand;
 pub mod judge;
 mod leader;
