@@ -82,24 +82,28 @@ pub(super) async fn give_up(
 /// Waits until no other replica has a grant below a token; `None` when that is not waited for any
 /// more.
 pub(super) async fn settled(cell: &Arc<Cell>, at: Token) -> Option<Awaited> {
-    let (mut leftovers, mut look) = (false, LOOK_MIN);
+    let (mut leftovers, mut look, mut anew) = (false, LOOK_MIN, false);
     loop {
-        if cell.told(at, look).await? {
+        if cell.told(at, Duration::ZERO).await? {
             return Some(Awaited::Done { leftovers });
         }
-        look = (look * 2).min(LOOK_MAX);
-        let Ok(behind) = cell.shared.ledger.behind(&cell.resource, at).await else {
+        let Ok(behind) = cell.shared.ledger.behind(&cell.resource, at, anew).await else {
             return Some(Awaited::Failed);
         };
         if behind.is_empty() {
             return Some(Awaited::Done { leftovers });
         }
+        let mut is_buried = false;
         for Behind { session, gone } in behind {
             let Some(gone) = gone else { continue };
             if has_settled(cell, &session, gone).await {
-                leftovers |= cell.shared.ledger.bury(&cell.resource, &session).await;
+                is_buried |= cell.shared.ledger.bury(&cell.resource, &session).await;
             }
         }
+        leftovers |= is_buried;
+        // The feed is relied on first: it tells in one step what others give up.
+        anew = !is_buried && !cell.told(at, look).await?;
+        look = (look * 2).min(LOOK_MAX);
     }
 }
 

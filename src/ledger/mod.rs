@@ -179,13 +179,16 @@ pub trait Ledger: Send + Sync + 'static {
         self.release(resource)
     }
 
-    /// The sessions of other processes with a grant below a token, from the ledger itself.
+    /// The sessions of other processes with a grant below a token that the mark has reached.
+    /// `anew`: from the ledger itself; else what this process has last seen of the row will do, if it
+    /// has: below the mark grants only go.
     fn behind<'a>(
         &'a self,
         resource: &'a Resource,
         below: Token,
+        anew: bool,
     ) -> Pending<'a, Result<Vec<Behind>, Unavailable>> {
-        let _ = (resource, below);
+        let _ = (resource, below, anew);
         Box::pin(async { Ok(Vec::new()) })
     }
 

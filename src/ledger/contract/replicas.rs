@@ -147,7 +147,7 @@ fn is_resumed(news: News) -> Option<()> {
 }
 
 async fn behind(ledger: &Replicated, name: &Resource, below: u64) -> Vec<(SessionId, bool)> {
-    let behind = ledger.behind(name, Token::new(0, below)).await.unwrap();
+    let behind = ledger.behind(name, Token::new(0, below), true).await.unwrap();
     behind.into_iter().map(|behind| (behind.session, behind.gone.is_some())).collect()
 }
 
@@ -209,9 +209,13 @@ async fn only_the_dead_are_buried(ground: &dyn Ground) {
         behind(&two, &name, 6).await == [(dead.clone(), true)]
     })
     .await;
-    let since = two.behind(&name, Token::new(0, 6)).await.unwrap()[0].gone;
+    let since = two.behind(&name, Token::new(0, 6), true).await.unwrap()[0].gone;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(two.behind(&name, Token::new(0, 6)).await.unwrap()[0].gone, since, "the first time");
+    assert_eq!(
+        two.behind(&name, Token::new(0, 6), true).await.unwrap()[0].gone,
+        since,
+        "the first time"
+    );
     for _ in 0..2 {
         assert!(two.bury(&name, &dead).await);
     }

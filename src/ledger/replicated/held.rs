@@ -6,7 +6,7 @@ use super::text::Kept;
 use crate::fence::{Own, Resource};
 
 /// How many rows are remembered so that a change need not read first: two of these.
-const RECENT_MAX: usize = 4_096;
+pub(super) const RECENT_MAX: usize = 16_384;
 /// A row that takes more memory, in bytes, is read each time.
 const RECENT_ROW_MAX_BYTES: usize = 8_192;
 

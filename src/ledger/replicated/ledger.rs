@@ -83,10 +83,15 @@ impl Ledger for Replicated {
         &'a self,
         resource: &'a Resource,
         below: Token,
+        anew: bool,
     ) -> Pending<'a, Result<Vec<Behind>, Unavailable>> {
         Box::pin(async move {
             let own = self.shared.open()?;
-            let seen = change::look(&self.shared, &own, resource).await?;
+            let known = self.shared.held().recent(resource).filter(|_| !anew).cloned();
+            let seen = match known.filter(|seen| seen.kept.row.mark.token >= below) {
+                Some(seen) => seen,
+                None => change::look(&self.shared, &own, resource).await?,
+            };
             let behind: Vec<_> = seen.kept.row.behind(&own, below).cloned().collect();
             self.judged(behind).await
         })
@@ -97,6 +102,9 @@ impl Ledger for Replicated {
             let Ok(own) = self.shared.open() else { return false };
             if own.has(dead) {
                 return false;
+            }
+            if self.shared.peers().gone(dead).is_some() {
+                return self.done(resource, Change::Bury { dead }).await;
             }
             // First the row, then the sessions: one that has a grant and is not among them is over,
             // and not about to begin.

@@ -112,7 +112,7 @@ async fn a_store_that_hangs_is_not_waited_for() {
     wire.set(|faults| faults.swaps = Fate::Hangs);
     assert_eq!(ledger.raise(&a, &mark(5, "one"), true).await, RaiseOutcome::Unknown);
     wire.set(|faults| (faults.swaps, faults.others) = (Fate::Answered, Fate::Hangs));
-    assert!(ledger.behind(&a, Token::new(0, 5)).await.is_err());
+    assert!(ledger.behind(&a, Token::new(0, 5), true).await.is_err());
     wire.set(|faults| faults.others = Fate::Answered);
     assert_eq!(ledger.load(&a).await.unwrap().mark, mark(5, "one"));
 }
@@ -186,7 +186,7 @@ async fn a_damaged_row_is_no_mark_of_0() {
             ledger.load(&a).await.unwrap_err().to_string(),
             ledger.entry(&a).await.unwrap_err().to_string(),
             ledger.list(None, 10).await.unwrap_err().to_string(),
-            ledger.behind(&a, Token::new(0, 5)).await.unwrap_err().to_string(),
+            ledger.behind(&a, Token::new(0, 5), true).await.unwrap_err().to_string(),
         ];
         for error in errors {
             assert!(error.contains("`orders/a`") && error.contains(why), "{error}");
@@ -208,7 +208,7 @@ async fn nobody_is_dead_without_a_census() {
     two.raise(&a, &mark(6, "two"), true).await;
     let session = one.session().unwrap();
     wire.set(|faults| faults.is_census_lost = true);
-    assert!(two.behind(&a, Token::new(0, 6)).await.is_err());
+    assert!(two.behind(&a, Token::new(0, 6), true).await.is_err());
     assert!(!two.bury(&a, &session).await);
     wire.set(|faults| faults.is_census_lost = false);
     assert!(!two.bury(&a, &session).await, "it is alive");

@@ -8,7 +8,7 @@ use super::{process, process_with};
 use crate::fence::{Own, RaiseOutcome, Resource, SessionId, Token};
 use crate::ledger::contract::replicas::{self, told, until};
 use crate::ledger::contract::{mark, resource};
-use crate::ledger::replicated::held::{Held, Seen};
+use crate::ledger::replicated::held::{Held, RECENT_MAX, Seen};
 use crate::ledger::replicated::text::Kept;
 use crate::ledger::replicated::{Replicated, Settings};
 use crate::ledger::{Ledger, News};
@@ -110,7 +110,7 @@ async fn a_replica_that_is_gone_is_seen_on_the_feed() {
     let dead = one.session().unwrap();
     wire.ended(&dead);
     until("the end", async || {
-        matches!(&two.behind(&a, Token::new(0, 6)).await.as_deref(), Ok([behind]) if behind.gone.is_some())
+        matches!(&two.behind(&a, Token::new(0, 6), true).await.as_deref(), Ok([behind]) if behind.gone.is_some())
     })
     .await;
 }
@@ -142,8 +142,10 @@ fn what_is_older_than_what_is_known_is_not_told() {
     assert!(held.learn(&name, &seen(6, &other), &own));
     assert_eq!(held.count(), 0);
     // What is remembered has a bound.
-    for i in 0..20_000 {
+    let last = 2 * RECENT_MAX;
+    for i in 0..=last {
         held.remember(&resource(&format!("r{i}")), seen(1, &own));
     }
-    assert!(held.recent(&resource("r19999")).is_some() && held.recent(&resource("r0")).is_none());
+    let has = |i: usize| held.recent(&resource(&format!("r{i}"))).is_some();
+    assert!(has(last) && !has(0));
 }
