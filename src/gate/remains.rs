@@ -23,10 +23,13 @@ pub trait Remains: Send + Sync {
     }
 }
 
+/// The stores behind one rule.
+type Behind = Vec<Arc<dyn Remains>>;
+
 /// Which stores are behind which rule. A rule without one is settled by time.
 #[derive(Default)]
 pub(super) struct Stores {
-    by_rule: RwLock<HashMap<Arc<str>, Vec<Arc<dyn Remains>>>>,
+    by_rule: RwLock<HashMap<Arc<str>, Behind>>,
 }
 
 impl Stores {
