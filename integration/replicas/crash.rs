@@ -45,7 +45,7 @@ async fn what_a_dead_replica_has_sent_to_s3_is_given_its_time() {
     assert!(gone - killed >= OUTLIVES, "its session was over after {:?}", gone - killed);
     assert!(gone - killed < OVER_AFTER, "its session was over after {:?}", gone - killed);
     let settled = opened.saturating_duration_since(gone);
-    assert!(settled >= Duration::from_millis(SETTLE_MS - 500), "it waited only {settled:?} more");
+    assert!(settled >= Duration::from_millis(SETTLE_MS - 250), "it waited only {settled:?} more");
     assert!(settled < Duration::from_millis(SETTLE_MS + 5_000), "it waited {settled:?} more");
     assert_eq!(seal.json()["takeover"]["leftovers"], true, "{}", seal.text());
     eventually("it is on record", async || {
