@@ -10,6 +10,10 @@ use crate::rig::net::Weather;
 
 /// What is late, and overtakes itself.
 const SLOW: Weather = Weather { delay_ms: 30, jitter_ms: 150, is_lost: false };
+/// Nothing arrives, and all of it later, also what the dead have sent.
+const KEPT_BACK: Weather = Weather { delay_ms: 0, jitter_ms: 0, is_lost: true };
+/// In which writers have something sent.
+const SENDS: Duration = Duration::from_millis(150);
 
 impl Fault {
     /// Whether it can be on this machine: where there are no namespaces, or no etcd, some cannot.
@@ -47,8 +51,10 @@ impl Fault {
         let name = |replica: usize| REPLICAS[replica];
         match self.what {
             What::ReplicaKilled(replica) => {
+                self.hold(cluster, replica).await;
                 cluster.replicas[replica].kill();
                 sleep(time).await;
+                cluster.net.heal();
                 cluster.replicas[replica].launch();
             }
             What::ReplicaRestarted(replica) => {
@@ -63,8 +69,10 @@ impl Fault {
                 cluster.replicas[replica].launch();
             }
             What::ReplicaFrozen(replica) => {
+                self.hold(cluster, replica).await;
                 cluster.replicas[replica].process().freeze();
                 sleep(time).await;
+                cluster.net.heal();
                 cluster.replicas[replica].process().thaw();
             }
             What::LedgerOut(replica) => {
@@ -160,6 +168,15 @@ impl Fault {
             }
         }
         cluster.net.heal();
+    }
+
+    /// What a replica sends to the store from now on is kept back, for a moment in which it does
+    /// send something.
+    async fn hold(&self, cluster: &Cluster, replica: usize) {
+        if self.is_on_its_way {
+            cluster.net.weather(REPLICAS[replica], STORE, KEPT_BACK);
+            sleep(SENDS).await;
+        }
     }
 
     /// Whether the next one may come only when this one is quite over: a ledger that has lost two

@@ -74,7 +74,12 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
         Kind::Postgres | Kind::Redis => sessions::wish(settings.store),
     };
     let wish = Wish { ledger: settings.ledger, seed: settings.seed, ..wish };
-    let mut cluster = Cluster::start(wish).await;
+    let mut cluster = Cluster::prepare(wish).await;
+    // Before any Palisade is there: one alone ends who goes around it.
+    if settings.store == Kind::Postgres {
+        sessions::set_up(&mut cluster).await;
+    }
+    cluster.run().await;
     // Until it has passed: also when something panics.
     cluster.keep(true);
     let folder = cluster.dir().to_owned();
@@ -82,7 +87,7 @@ pub async fn run(settings: &Settings) -> Result<String, Failed> {
     let mut writers = match settings.store {
         Kind::S3 => Writers::Objects(Objects::begin(&mut cluster, settings, &stop)),
         Kind::Postgres | Kind::Redis => {
-            Writers::Sessions(Sessions::begin(&mut cluster, settings, &stop).await)
+            Writers::Sessions(Sessions::begin(&mut cluster, settings, &stop))
         }
     };
     let end = Instant::now() + settings.time;

@@ -11,6 +11,9 @@ pub struct Fault {
     pub ms: u64,
     /// How long all is well before it.
     pub quiet_ms: u64,
+    /// What the replica has sent to the store just then arrives when the fault is over: only where
+    /// the store can be asked to end connections.
+    pub is_on_its_way: bool,
 }
 
 /// What goes wrong. Replicas and nodes by their places.
@@ -156,7 +159,11 @@ impl Fault {
             What::LedgerMute(_) | What::Minority(..) => any,
             _ => brief.min(2_500),
         };
-        Self { what, ms, quiet_ms: chance.within(100..=1_000) }
+        let may_linger = matches!(what, What::ReplicaKilled(_) | What::ReplicaFrozen(_));
+        let is_on_its_way = may_linger && store != Kind::S3;
+        // Others lead by then.
+        let ms = if is_on_its_way { TTL_MS + chance.within(500..=3_000) } else { ms };
+        Self { what, ms, quiet_ms: chance.within(100..=1_000), is_on_its_way }
     }
 }
 

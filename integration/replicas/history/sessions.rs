@@ -72,20 +72,20 @@ pub fn wish(store: Kind) -> Wish {
     Wish { store, edits, server: redis::turns::SERVER, ..Wish::default() }
 }
 
+/// The tables.
+pub async fn set_up(cluster: &mut Cluster) {
+    cluster.postgres().session("app").await.simple(pg::SETUP).await.good();
+}
+
 impl Sessions {
     /// Leaders begin to take turns.
-    pub async fn begin(cluster: &mut Cluster, settings: &Settings, stop: &Arc<AtomicBool>) -> Self {
+    pub fn begin(cluster: &mut Cluster, settings: &Settings, stop: &Arc<AtomicBool>) -> Self {
         let mut feeding = JoinSet::new();
-        match settings.store {
-            Kind::Postgres => {
-                cluster.postgres().session("app").await.simple(pg::SETUP).await.good();
-            }
-            _ => {
-                let socket = cluster.redis_server().socket();
-                for resource in 0..RESOURCES {
-                    let chance = Chance::of(settings.seed, &[u64::MAX]);
-                    feeding.spawn(redis::turns::feed(socket.clone(), resource, chance));
-                }
+        if settings.store == Kind::Redis {
+            let socket = cluster.redis_server().socket();
+            for resource in 0..RESOURCES {
+                let chance = Chance::of(settings.seed, &[u64::MAX]);
+                feeding.spawn(redis::turns::feed(socket.clone(), resource, chance));
             }
         }
         let field = Arc::new(Field {

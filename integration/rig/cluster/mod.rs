@@ -105,13 +105,16 @@ impl Cluster {
     /// All replicas run.
     pub async fn start(wish: Wish) -> Self {
         let mut cluster = Self::prepare(wish).await;
-        for replica in &mut cluster.replicas {
-            replica.launch();
-        }
-        for replica in &mut cluster.replicas {
+        cluster.run().await;
+        cluster
+    }
+
+    /// Starts all replicas, and waits until they are ready.
+    pub async fn run(&mut self) {
+        self.replicas.iter_mut().for_each(Replica::launch);
+        for replica in &mut self.replicas {
             replica.ready().await;
         }
-        cluster
     }
 
     /// Everything but the replicas runs.
