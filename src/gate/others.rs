@@ -116,7 +116,9 @@ async fn has_settled(cell: &Cell, dead: &crate::fence::SessionId, gone: Moment) 
         if left > LOOK_MAX {
             return false;
         }
-        sleep(left).await;
+        if !left.is_zero() {
+            sleep(left).await;
+        }
     }
     let until = Instant::now() + END_TIMEOUT;
     for store in stores {
