@@ -2,18 +2,17 @@
 //! in every way there is, and stops itself where it is told to.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::time::sleep;
 
-use super::errand::{Errand, Fate, Line, Point, Way};
-use crate::rig::postgres::{Answer, DATABASE, Told, Wire, copy_data, extended, query, tagged};
+use super::enter::enter;
+use super::errand::{Errand, Fate, Line, Point};
+use crate::rig::postgres::{Answer, Told, Wire, copy_data, extended, query, tagged};
 use crate::trial::Chance;
 
-/// How long one of several Palisades may take to let it in.
-const DOOR_TIMEOUT: Duration = Duration::from_secs(3);
-const AGAIN: Duration = Duration::from_millis(30);
+pub const AGAIN: Duration = Duration::from_millis(30);
 
 /// Whether it goes on in the same session.
 enum After {
@@ -35,7 +34,7 @@ fn say(line: &Line) {
     println!("{}", serde_json::to_string(line).unwrap());
 }
 
-fn end(why: impl ToString) -> ! {
+pub fn end(why: impl ToString) -> ! {
     say(&Line::Ended { why: why.to_string() });
     // Past the test harness: nothing is left to be torn down.
     std::process::exit(0);
@@ -66,54 +65,7 @@ pub async fn lead(errand: Errand) {
     }
 }
 
-/// Connects, again and again where that may help.
-async fn enter(errand: &Errand) -> Wire {
-    let (begun, patience) = (Instant::now(), Duration::from_millis(errand.patience_ms));
-    for turn in 0.. {
-        let (token, resource) = (errand.token.to_string(), format!("r{}", errand.resource));
-        let mut parameters = vec![("user", "app"), ("database", DATABASE)];
-        let stream = match &errand.way {
-            Way::Palisade { addresses, door } => {
-                parameters.push(("palisade.token", &token));
-                parameters.push(("palisade.resource", &resource));
-                match addresses[..] {
-                    [address] => door.tls(address).await,
-                    _ => {
-                        let address = addresses[(errand.token + turn) as usize % addresses.len()];
-                        let entering = tokio::time::timeout(DOOR_TIMEOUT, door.tls(address));
-                        entering.await.unwrap_or_else(|_| Err(Told::cut()))
-                    }
-                }
-            }
-            Way::Socket(path) => match tokio::net::UnixStream::connect(path).await {
-                Ok(stream) => Ok(Box::new(stream) as _),
-                Err(_) => Err(Told::cut()),
-            },
-        };
-        let opened = match stream {
-            Ok(stream) => Wire::open(stream, &parameters).await,
-            Err(told) => Err(told),
-        };
-        match opened {
-            Ok(wire) => return wire,
-            Err(told) if told.code() == "PF001" => end("stale"),
-            // Nobody listens; it is starting; a takeover takes long.
-            Err(told) if ["CUT", "57P03", "PF007", "53300", "57P01"].contains(&told.code()) => {}
-            Err(told) => complain(format!("at the start: {told:?}")),
-        }
-        if errand.enough.exists() {
-            end("enough");
-        }
-        if begun.elapsed() > patience {
-            complain(format!("not let in within {patience:?}"));
-            end("patience");
-        }
-        sleep(AGAIN).await;
-    }
-    unreachable!("it has no patience left")
-}
-
-fn complain(what: String) {
+pub fn complain(what: String) {
     say(&Line::Complaint { what });
 }
 
