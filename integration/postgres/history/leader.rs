@@ -7,13 +7,12 @@ use std::time::Duration;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::time::sleep;
 
-use super::entry::enter;
+use super::enter::enter;
 use super::errand::{Errand, Fate, Line, Point};
 use crate::rig::postgres::{Answer, Told, Wire, copy_data, extended, query, tagged};
 use crate::trial::Chance;
 
-/// Between attempts.
-pub(super) const AGAIN: Duration = Duration::from_millis(30);
+pub const AGAIN: Duration = Duration::from_millis(30);
 
 /// Whether it goes on in the same session.
 enum After {
@@ -35,7 +34,7 @@ fn say(line: &Line) {
     println!("{}", serde_json::to_string(line).unwrap());
 }
 
-pub(super) fn end(why: impl ToString) -> ! {
+pub fn end(why: impl ToString) -> ! {
     say(&Line::Ended { why: why.to_string() });
     // Past the test harness: nothing is left to be torn down.
     std::process::exit(0);
@@ -66,7 +65,7 @@ pub async fn lead(errand: Errand) {
     }
 }
 
-pub(super) fn complain(what: String) {
+pub fn complain(what: String) {
     say(&Line::Complaint { what });
 }
 

@@ -5,7 +5,7 @@
 //! | file | has |
 //! |---|---|
 //! | `errand` | what a leader is told to do, and what it tells |
-//! | `leader` | one who writes: a process of its own, so that it can be frozen and killed |
+//! | `leader`, `enter` | one who writes: a process of its own, so that it can be frozen and killed |
 //! | `child` | that process, from without |
 //! | `turns` | the leaders' turns, and what goes wrong in each |
 //! | `judge` | what the table has to look like |
@@ -22,7 +22,7 @@
 use std::time::Duration;
 
 pub mod child;
-mod entry;
+mod enter;
 pub mod errand;
 pub mod judge;
 mod leader;

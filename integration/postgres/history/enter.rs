@@ -12,7 +12,7 @@ use crate::rig::postgres::{DATABASE, Told, Wire};
 const DOOR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Connects, again and again where that may help.
-pub(super) async fn enter(errand: &Errand) -> Wire {
+pub async fn enter(errand: &Errand) -> Wire {
     let (begun, patience) = (Instant::now(), Duration::from_millis(errand.patience_ms));
     for turn in 0.. {
         let (token, resource) = (errand.token.to_string(), format!("r{}", errand.resource));
