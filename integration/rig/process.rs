@@ -146,9 +146,24 @@ impl Process {
         self.child.id()
     }
 
-    /// SIGSTOP: from now on it does nothing, and does not know.
+    /// SIGSTOP: from now on it does nothing, and does not know. On a busy machine its threads go on
+    /// for a moment: this returns when the last one has stopped.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |stat: &str| {
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        };
+        for _ in 0..1_000 {
+            let threads = std::fs::read_dir(&tasks).unwrap();
+            let mut stats =
+                threads.filter_map(|it| std::fs::read_to_string(it.ok()?.path().join("stat")).ok());
+            if stats.all(|stat| is_stopped(&stat)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("it does not stop");
     }
 
     /// SIGCONT.
