@@ -94,7 +94,7 @@ impl Admission {
     pub async fn lost(&self) {
         self.cell
             .lost(|cell| match &*self.slot() {
-                Slot::Streaming(_) | Slot::Ended => cell.cuts(self.token, self.epoch),
+                Slot::Streaming(_) | Slot::Ended => cell.ends(self.token, self.epoch),
                 Slot::Sent(_) => cell.hangs_up(self.epoch),
             })
             .await;

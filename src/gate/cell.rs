@@ -170,7 +170,7 @@ impl Cell {
 
     pub(super) fn change(self: &Arc<Self>, change: impl FnOnce(&mut State) -> Effects) -> Outcome {
         let mut state = self.lock();
-        if self.shared.is_replicated {
+        if self.shared.is_replicated && state.register.is_busy() {
             // What comes now may open the fence: a process that was frozen must not tell it.
             self.look_at_lease(&mut state);
         }

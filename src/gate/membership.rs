@@ -12,13 +12,9 @@ use super::state::{Delivery, Outcome, State};
 use crate::fence::{Record, Token};
 
 impl Cell {
-    /// Whether a write with this token that has not reached its commit point ends: the mark is
-    /// above it for certain, the session with the ledger is over, or the process ends.
-    pub(super) fn cuts(&self, token: Token, epoch: u32) -> bool {
-        !self.shared.ledger.lease().admits() || self.ends(token, epoch)
-    }
-
-    /// The same for one that has nothing under way, which may go on reading.
+    /// Whether what goes on with this token ends: the mark is above it for certain, the session with
+    /// the ledger is over, or the process ends. No clock is read: a write that has not reached its
+    /// commit point is stopped there, if nobody has said so before.
     pub(super) fn ends(&self, token: Token, epoch: u32) -> bool {
         if self.shared.closing.load(Ordering::SeqCst) {
             return true;
