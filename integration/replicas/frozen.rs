@@ -13,6 +13,9 @@ use crate::siege::refused;
 /// How long anything of this may take on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long the kernel may wait before it sends again what was not acknowledged.
+const RETRANSMISSION: Duration = Duration::from_secs(130);
+
 /// What is in the kernel, or on its way, is out of reach of everybody: no store that speaks HTTP
 /// can be asked to forget it. So Palisade waits `settle_timeout`, says that it did, and no more.
 #[tokio::test(flavor = "multi_thread")]
@@ -34,13 +37,15 @@ async fn what_is_in_the_kernel_may_still_land_over_http() {
     let first = cluster.writer(1, "leader-b", 34, "first").put(path, "first").await;
     assert_eq!(first.status, 200, "{}", first.text());
 
+    // The kernel sends them again, whatever its process does: the longer they were lost, the later.
+    // (Thawed before that, Palisade finds that it was frozen, and resets the connection.)
     cluster.net.heal();
-    cluster.replicas[0].process().thaw();
     let journal = cluster.s3().journal.clone();
-    within(PATIENCE, "the late bytes land", async || {
+    within(RETRANSMISSION, "the late bytes land", async || {
         history::journal(&journal).iter().any(|write| write.write == "late")
     })
     .await;
+    cluster.replicas[0].process().thaw();
     let late = Told::by(&late.await.unwrap());
     assert_ne!(late, Told::NotApplied, "its writer is never told that it is not there");
     let answers: Answers =
