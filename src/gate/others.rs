@@ -13,7 +13,7 @@ use super::Shared;
 use super::cell::Cell;
 use super::driver::carry_out;
 use super::table::Table;
-use crate::fence::{Awaited, Resource, Token};
+use crate::fence::{Awaited, Resource, SessionId, Token};
 use crate::ledger::lease::Moment;
 use crate::ledger::{Behind, News};
 
@@ -44,7 +44,11 @@ pub(super) async fn follow(mut news: mpsc::Receiver<News>, shared: Arc<Shared>, 
                     let Ok(permit) = Arc::clone(&releases).acquire_owned().await else { return };
                     let shared = Arc::clone(&shared);
                     shared.runtime.clone().spawn(async move {
-                        while !shared.ledger.release_at(&resource, at).await {
+                        // Without a session nothing can be given up, and whoever waited for room
+                        // here would not hear that it is over. The next session tells it anew.
+                        while !shared.ledger.release_at(&resource, at).await
+                            && shared.ledger.lease().admits()
+                        {
                             sleep(RELEASE_PAUSE).await;
                         }
                         drop(permit);
@@ -108,7 +112,7 @@ pub(super) async fn settled(cell: &Arc<Cell>, at: Token) -> Option<Awaited> {
 }
 
 /// Whether nothing of a session that is over can land any more.
-async fn has_settled(cell: &Cell, dead: &crate::fence::SessionId, gone: Moment) -> bool {
+async fn has_settled(cell: &Cell, dead: &SessionId, gone: Moment) -> bool {
     let stores = cell.stores();
     if stores.is_empty() || cell.is_operated() {
         let since = Moment::now().since(gone);
